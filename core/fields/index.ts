@@ -1,0 +1,11 @@
+// The field types. A new one is one file here and one line below.
+export { bool } from './bool.ts'
+export { date } from './date.ts'
+export { email } from './email.ts'
+export { computed, type Field, type FieldKind, hidden, type ValueOf } from './field.ts'
+export { file } from './file.ts'
+export { json } from './json.ts'
+export { number } from './number.ts'
+export { relation } from './relation.ts'
+export { select } from './select.ts'
+export { text } from './text.ts'
