@@ -1,0 +1,721 @@
+#!/bin/bash
+#
+# Lists or applies the updates of a Debian or Ubuntu machine. ../README.md is its contract: arguments, output
+# and exit codes. It needs bash and what every Debian has (awk, coreutils, util-linux), nothing else.
+#
+# Exclusions and selections are pins in a private preferences file that only our own apt-get calls are shown.
+# The administrator's holds and pins are never written, so there is nothing to undo, however this run ends.
+
+set -uo pipefail
+
+readonly SCRIPT_VERSION='1.0.0'
+
+readonly EXIT_USAGE=1 EXIT_NOTHING=2 EXIT_REFRESH=101 EXIT_LOCK=102 EXIT_DOWNLOAD=103 EXIT_TRANSACTION=104
+readonly EXIT_INTERRUPTED=105 EXIT_CONFLICT=106 EXIT_DISK=107 EXIT_STOPPED=108 EXIT_OTHER=109
+
+DRY_RUN=false SECURITY=false LOCK_TIMEOUT=120
+EXCLUDE=() ONLY=()
+WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' FINISHED=false STARTED=0
+UPDATES='' REFRESHED=false REFRESH_ERROR='' ERROR='' FAILURE=0
+
+usage() {
+  cat <<'TEXT'
+Usage: apt-update.sh [OPTIONS]
+  --dry-run         refresh the package lists and list the updates; change nothing else
+  --exclude A,B     leave these packages as they are (* matches any characters)
+  --only A,B        update these installed packages only, and what they need
+  --security        security updates only, and what they need
+  --lock-timeout N  wait at most N seconds for another package manager (default 120)
+  --json-only       print nothing but the JSON object on stdout
+  --version, --help
+TEXT
+}
+
+# ---- arguments
+
+usage_error() {
+  printf '%s\n' "$1" >&2
+  ERROR=$1
+  finish "$EXIT_USAGE"
+}
+
+parse_arguments() {
+  local option value
+  while (($# > 0)); do
+    option=$1
+    shift
+    case $option in
+      --dry-run) DRY_RUN=true ;;
+      --security) SECURITY=true ;;
+      --json-only) exec 3>&2 ;;
+      --help)
+        usage
+        leave_quietly
+        ;;
+      --version)
+        printf 'apt-update.sh %s\n' "$SCRIPT_VERSION"
+        leave_quietly
+        ;;
+      --exclude | --only | --lock-timeout)
+        (($# > 0)) || usage_error "$option needs a value."
+        value=$1
+        shift
+        [[ -n $value && $value != -* ]] || usage_error "$option needs a value, not '$value'."
+        take_value "$option" "$value"
+        ;;
+      *) usage_error "Unknown option '$option'. --help lists the options." ;;
+    esac
+  done
+}
+
+take_value() {
+  local option=$1 value=$2 name names
+  if [[ $option == --lock-timeout ]]; then
+    [[ $value =~ ^[0-9]{1,5}$ ]] || usage_error "--lock-timeout needs whole seconds from 0 to 99999, not '$value'."
+    LOCK_TIMEOUT=$((10#$value))
+    return
+  fi
+  # Validated before it is split: a newline or an empty item would get lost in splitting.
+  [[ $value =~ ^[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*(,[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*)*$ ]] ||
+    usage_error "$option: '$value' is not a list of package names (letters, digits and @._+:~- with * as wildcard, separated by commas)."
+  IFS=, read -r -a names <<<"$value"
+  for name in "${names[@]}"; do
+    [[ $name == *[!*]* ]] || usage_error "$option: '$name' would match every package. Name packages."
+  done
+  if [[ $option == --exclude ]]; then EXCLUDE+=("${names[@]}"); else ONLY+=("${names[@]}"); fi
+}
+
+leave_quietly() {
+  FINISHED=true
+  exit 0
+}
+
+# ---- stages and signals
+
+say() { printf '%s\n' "$*" >&3; }
+
+# The first failure is the run's exit code and error.
+fail() {
+  ((FAILURE == 0)) || return 0
+  FAILURE=$1 ERROR=$2
+  printf '%s\n' "$2" >&2
+}
+
+# shellcheck disable=SC2317  # called by traps
+on_signal() {
+  STOP_SIGNAL=$1
+  # dpkg in the middle of a transaction must end by itself: stopping it leaves packages half installed.
+  if [[ -n $CHILD && $CHILD_MAY_STOP == true ]]; then kill -TERM -- "-$CHILD" 2>/dev/null; fi
+  return 0
+}
+
+leave_if_stopped() {
+  [[ -n $STOP_SIGNAL ]] || return 0
+  fail "$EXIT_STOPPED" "Stopped by SIG$STOP_SIGNAL before anything was installed."
+  finish "$FAILURE"
+}
+
+# `wait` also returns when a trapped signal arrives; the child's own code is what is wanted.
+wait_for() {
+  local code last=0
+  while :; do
+    wait "$1" 2>/dev/null
+    code=$?
+    ((code != 127)) || return "$last"
+    last=$code
+    if ! { ((code > 128)) && kill -0 "$1" 2>/dev/null; }; then
+      # An interrupted wait has not consumed the child's code, a finished one answers 127 from now on.
+      ((code > 128)) || return "$code"
+    fi
+  done
+}
+
+# Runs one manager command with its output shown as it comes and kept in $WORK/out and $WORK/err.
+# It gets its own session, so that a signal to our process group does not reach it, and files instead of our
+# pipes, so that a daemon started by a maintainer script cannot keep the caller waiting for the end of output.
+run_shown() {
+  local code out err
+  : >"$WORK/out" && : >"$WORK/err"
+  setsid "$@" </dev/null >"$WORK/out" 2>"$WORK/err" 3>&- &
+  CHILD=$!
+  setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/out" </dev/null >&3 2>/dev/null &
+  out=$!
+  setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/err" </dev/null >&2 3>&- &
+  err=$!
+  wait_for "$CHILD"
+  code=$?
+  CHILD=''
+  wait_for "$out"
+  wait_for "$err"
+  return "$code"
+}
+
+pause() {
+  setsid sleep "$1" </dev/null >/dev/null 2>&1 3>&- &
+  CHILD=$!
+  wait_for "$CHILD"
+  CHILD=''
+}
+
+lock_refused() { grep -qE 'Could not get lock|Unable to lock|lock was locked by another process' "$WORK/err"; }
+
+lock_error() {
+  local pid command
+  pid=$(sed -nE 's/.*(held by process|with pid) ([0-9]+).*/\2/p' "$WORK/err" | head -n 1)
+  if [[ -n $pid && $pid != 0 ]]; then
+    command=$(tr -d '\n' <"/proc/$pid/comm" 2>/dev/null)
+    printf 'The package manager is locked by process %s (%s); waited %s seconds.' "$pid" "${command:-unknown}" "$LOCK_TIMEOUT"
+  else
+    printf 'The package manager is locked by another process; waited %s seconds.' "$LOCK_TIMEOUT"
+  fi
+}
+
+# Tries again while another process holds a lock. apt's own waiting knows only one of its locks, dpkg does not
+# wait at all, and neither could be stopped by a signal without the risk of stopping a transaction.
+run_when_unlocked() {
+  local deadline=$((SECONDS + LOCK_TIMEOUT)) code told=false
+  while :; do
+    run_shown "$@"
+    code=$?
+    ((code != 0)) && lock_refused || return "$code"
+    ((SECONDS < deadline)) && [[ -z $STOP_SIGNAL ]] || return "$code"
+    [[ $told == true ]] || say "Waiting for another package manager, at most $LOCK_TIMEOUT seconds."
+    told=true
+    pause 1
+    [[ -z $STOP_SIGNAL ]] || return "$code"
+  done
+}
+
+# What a failed command's messages say more precisely than the stage it failed in.
+exit_code_for() {
+  if lock_refused; then
+    echo "$EXIT_LOCK"
+  elif grep -qiE 'no space left on device|enough free space|disk quota exceeded' "$WORK/err"; then
+    echo "$EXIT_DISK"
+  elif grep -q 'dpkg was interrupted' "$WORK/err"; then
+    echo "$EXIT_INTERRUPTED"
+  elif grep -qE '^E: (Failed to fetch|Unable to fetch|There were unauthenticated)' "$WORK/err" && (($1 == EXIT_TRANSACTION)); then
+    echo "$EXIT_DOWNLOAD"
+  elif grep -qiE 'unmet dependencies|held broken packages|malformed|syntax error|invalid record in the preferences|sources could not be read|packages need to be removed' "$WORK/err"; then
+    echo "$EXIT_CONFLICT"
+  else
+    echo "$1"
+  fi
+}
+
+# The manager's own words, on one line.
+messages() {
+  { grep -E '^(E:|W: (Failed to fetch|Some index)|dpkg: error)' "$WORK/err" || tail -n 3 "$WORK/err"; } |
+    awk '!seen[$0]++ && NR <= 20' | tr -s '\n\t' '  ' | cut -c 1-2000 | sed 's/ *$//'
+}
+
+# Fails with the words and the code that fit the last command's messages.
+fail_by_messages() {
+  local code
+  code=$(exit_code_for "$1")
+  if ((code == EXIT_LOCK)); then fail "$code" "$(lock_error)"; else fail "$code" "$2 $(messages)"; fi
+}
+
+# ---- finding the updates
+
+refresh() {
+  local code
+  say '=== Updating package lists ==='
+  # Without this mode an unreachable mirror is only a warning, and old lists would look like "no updates".
+  run_when_unlocked apt-get -q -o APT::Color=0 -o APT::Update::Error-Mode=any update
+  code=$?
+  leave_if_stopped
+  # apt before 2.1 does not know that mode, but warns.
+  if ((code == 0)) && ! grep -qE '^(E:|W: (Failed to fetch|Some index files failed))' "$WORK/err"; then
+    # apt is content with no repository at all. That is no evidence of being up to date.
+    if [[ -n $(apt-get indextargets 'Created-By: Packages' 2>/dev/null </dev/null) ]]; then
+      REFRESHED=true
+    else
+      REFRESH_ERROR='No package repository is enabled.'
+      fail "$EXIT_REFRESH" "$REFRESH_ERROR"
+    fi
+    return
+  fi
+  if lock_refused; then REFRESH_ERROR=$(lock_error); else REFRESH_ERROR=$(messages); fi
+  fail_by_messages "$EXIT_REFRESH" 'The package lists could not be refreshed.'
+}
+
+# Everything a plan and its execution must share, so that the one is the other's promise.
+readonly UPGRADE_OPTIONS=(-q -y --with-new-pkgs --no-remove -o APT::Get::AutomaticRemove=false -o APT::Color=0)
+
+# Usage: simulate PREFERENCES OUTPUT [OPTION...]
+simulate() {
+  local preferences=$1 output=$2
+  shift 2
+  apt-get -s "${UPGRADE_OPTIONS[@]}" -o Debug::NoLocking=1 -o Dir::Etc::Preferences="$preferences" "$@" upgrade \
+    </dev/null >"$output" 2>"$WORK/err"
+}
+
+# Pins: "Package: a:any b*:any". Without an architecture a pin means the native one only.
+pin_record() {
+  awk -v pin="$1" -v priority="$2" '
+    { list = list " " (index($0, ":") ? $0 : $0 ":any") }
+    END { if (NR) printf "Package:%s\nPin: %s\nPin-Priority: %s\n\n", list, pin, priority }'
+}
+
+# Rows: package, candidate, whether a security update lies on the way to it, the newest such version.
+# A security update hidden below a newer candidate still counts: installing that candidate brings it.
+read_candidates() {
+  apt-cache policy </dev/null >"$WORK/sources" 2>"$WORK/err" || return
+  # shellcheck disable=SC2016
+  dpkg-query -W -f '${binary:Package}\t${db:Status-Status}\n' 2>>"$WORK/err" |
+    awk -F '\t' '$2 != "not-installed" && $2 != "config-files" { print $1 }' |
+    xargs -r apt-cache policy 2>>"$WORK/err" >"$WORK/versions" || return
+  awk '
+    function source_name(line) { sub(/^ *-?[0-9]+ /, "", line); return line }
+    function flush() {
+      if (name != "" && upward && version != "" && version != installed) print name "\t" version "\t" crosses + 0 "\t" fix
+    }
+    FILENAME == ARGV[1] && /^ *-?[0-9]+ / { source = source_name($0); next }
+    FILENAME == ARGV[1] {
+      if ($1 == "release" && $0 ~ /(^|[ ,])(l=Debian-Security|[an]=[^,]*-security)(,|$)/) security[source] = 1
+      next
+    }
+    /^[^ ]/ { flush(); name = substr($0, 1, length($0) - 1); version = row = fix = ""; crosses = upward = between = 0; next }
+    /^  Installed:/ { installed = $2; next }
+    /^  Candidate:/ { version = $2; next }
+    /^ \*\*\* / { if (between) upward = 1; between = 0; row = ""; next }
+    /^     [^ ]/ { if ($1 == version) between = 1; row = $1; next }
+    /^        / { if (between && row != "" && (source_name($0) in security)) { crosses = 1; if (fix == "") fix = row } }
+    END { flush() }
+  ' "$WORK/sources" "$WORK/versions" >"$WORK/candidates"
+}
+
+# Writes the wanted names and the pins that keep everything else as it is. $1: names wanted in addition.
+write_selection() {
+  printf '%s\n' ${ONLY[@]+"${ONLY[@]}"} >"$WORK/only"
+  awk -F '\t' -v security="$SECURITY" -v native="$(dpkg --print-architecture)" -v dir="$WORK" '
+    FILENAME == ARGV[1] && $0 != "" {
+      pattern = $0
+      gsub(/[.+]/, "[&]", pattern)
+      gsub(/\*/, ".*", pattern)
+      patterns[++count] = "^" pattern "$"
+      next
+    }
+    FILENAME == ARGV[2] { needed[$1] = 1; next }
+    FILENAME == ARGV[3] {
+      chosen = count == 0
+      full = index($1, ":") ? $1 : $1 ":" native
+      bare = full
+      sub(/:.*/, "", bare)
+      for (i = 1; i <= count && !chosen; i++) chosen = bare ~ patterns[i] || full ~ patterns[i]
+      if (security == "true" && !$3) chosen = 0
+      if (chosen) print $1 > (dir "/wanted")
+      if (chosen && security == "true" && $4 != $2)
+        printf "Package: %s\nPin: version %s\nPin-Priority: 999\n\nPackage: %s\nPin: release *\nPin-Priority: -1\n\n", \
+          full, $4, full > (dir "/fix-pins")
+      if (!chosen && !($1 in needed)) print $1 > (dir "/unwanted")
+    }
+  ' "$WORK/only" "$1" "$WORK/candidates"
+}
+
+# The preferences files: `selection` is what was asked for, `preferences` the same without the exclusions.
+write_preferences() {
+  local own
+  own=$(apt-config shell FILE Dir::Etc::Preferences/f 2>/dev/null)
+  own=${own#FILE=\'}
+  own=${own%\'}
+  : >"$WORK/wanted" && : >"$WORK/unwanted" && : >"$WORK/fix-pins"
+  if [[ $SECURITY == true || ${#ONLY[@]} -gt 0 ]]; then write_selection "$1"; fi
+  # The first record that names a package wins, so ours stand before the administrator's.
+  {
+    cat "$WORK/fix-pins"
+    pin_record 'release *' -1 <"$WORK/unwanted"
+    [[ ! -f $own ]] || cat "$own"
+  } >"$WORK/selection"
+  {
+    ((${#EXCLUDE[@]} == 0)) || printf '%s\n' "${EXCLUDE[@]}" | pin_record 'release *' -1
+    cat "$WORK/selection"
+  } >"$WORK/preferences"
+}
+
+# A chosen package may need an update that was not chosen. Lets in what apt says the chosen ones need.
+widen_selection() {
+  # shellcheck disable=SC2016
+  dpkg-query -W -f '${Package}\t${Architecture}\t${db:Status-Want}\n' 2>/dev/null | awk -F '\t' '$3 == "hold"' >"$WORK/holds"
+  awk '
+    FILENAME == ARGV[1] { planned[$2] = 1; next }
+    FILENAME == ARGV[2] { planned[$1] = planned[$1 ":" $2] = 1; next }
+    !($1 in planned)
+  ' <(grep '^Inst ' "$WORK/all") "$WORK/holds" "$WORK/wanted" >"$WORK/kept"
+  [[ -s $WORK/kept ]] || return 0
+  cp "$WORK/fix-pins" "$WORK/fixes"
+  xargs apt-get -s -q -y --no-remove --only-upgrade -o Debug::NoLocking=1 -o Dir::Etc::Preferences="$WORK/fixes" install \
+    <"$WORK/kept" >"$WORK/closure" 2>/dev/null || return 0
+  awk '/^Inst / { print $2 }' "$WORK/closure" >"$WORK/needed"
+  write_preferences "$WORK/needed"
+  simulate "$WORK/selection" "$WORK/all"
+}
+
+# Rows of a simulation: package, current, new, repository, security, arch, size, new dependency.
+plan_rows() {
+  awk -F '\t' '
+    FILENAME == ARGV[1] { split($0, part, " "); size[part[2]] = part[3]; next }
+    FILENAME == ARGV[2] { crosses[$1] = $3; next }
+    /^Inst / {
+      gsub(/\t/, " ")
+      rest = substr($0, 6)
+      space = index(rest, " ")
+      name = substr(rest, 1, space - 1)
+      rest = substr(rest, space + 1)
+      current = ""
+      if (substr(rest, 1, 1) == "[") {
+        current = substr(rest, 2, index(rest, "]") - 2)
+        rest = substr(rest, index(rest, "]") + 2)
+      }
+      space = index(rest, " ")
+      version = substr(rest, 2, space - 2)
+      rest = substr(rest, space)
+      if (!match(rest, / \[[a-z0-9-]+\]\)/)) next
+      arch = substr(rest, RSTART + 2, RLENGTH - 4)
+      repository = substr(rest, 2, RSTART - 2)
+      security = crosses[name] || repository ~ /(^|, )Debian-Security:|-security(,|$)/
+      bare = name
+      sub(/:.*/, "", bare)
+      file = version
+      gsub(/_/, "%5f", file)
+      gsub(/:/, "%3a", file)
+      file = bare "_" file "_" arch ".deb"
+      printf "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\n", name, current, version, repository, security, arch, size[file], current == ""
+    }
+  ' "$WORK/sizes" "$WORK/candidates" "$1" | LC_ALL=C sort -t $'\t' -k 5,5r -k 1,1
+}
+
+# Rows of $1 that are not in $2.
+rows_without() {
+  awk -F '\t' 'FILENAME == ARGV[1] { seen[$1] = 1; next } !($1 in seen)' "$2" "$1"
+}
+
+find_updates() {
+  local widest=()
+  : >"$WORK/nothing"
+  read_candidates && write_preferences "$WORK/nothing" && simulate "$WORK/selection" "$WORK/all" && widen_selection
+  # shellcheck disable=SC2181
+  if (($? != 0)); then
+    plan_failed
+    return
+  fi
+  cp "$WORK/all" "$WORK/plan" && cp "$WORK/all" "$WORK/unheld"
+  if ((${#EXCLUDE[@]} > 0)) && ! simulate "$WORK/preferences" "$WORK/plan"; then
+    plan_failed
+    return
+  fi
+  if [[ -n $(apt-mark showhold 2>/dev/null </dev/null) ]]; then
+    # Simulated only: apply never overrides a hold.
+    widest=(-o APT::Ignore-Hold=true --allow-change-held-packages)
+    if ! simulate "$WORK/selection" "$WORK/unheld" "${widest[@]}"; then
+      printf 'What the holds keep back could not be worked out. %s\n' "$(messages)" >&2
+      cp "$WORK/all" "$WORK/unheld"
+    fi
+  fi
+  # An empty archive folder of our own: files that are in the cache already have a size too.
+  mkdir -p "$WORK/archives/partial"
+  apt-get --print-uris "${UPGRADE_OPTIONS[@]}" -o Debug::NoLocking=1 -o Dir::Cache::archives="$WORK/archives" \
+    -o Dir::Etc::Preferences="$WORK/selection" ${widest[@]+"${widest[@]}"} upgrade </dev/null 2>/dev/null |
+    grep "^'" >"$WORK/sizes"
+  plan_rows "$WORK/plan" >"$WORK/packages"
+  plan_rows "$WORK/all" >"$WORK/all-rows"
+  plan_rows "$WORK/unheld" >"$WORK/unheld-rows"
+  rows_without "$WORK/all-rows" "$WORK/packages" >"$WORK/excluded"
+  rows_without "$WORK/unheld-rows" "$WORK/all-rows" >"$WORK/held"
+  UPDATES=$(awk -F '\t' '$8 == 0' "$WORK/packages" | wc -l)
+}
+
+plan_failed() {
+  leave_if_stopped
+  fail_by_messages "$EXIT_CONFLICT" 'The updates could not be worked out.'
+}
+
+show_rows() {
+  awk -F '\t' -v new="$2" '$8 == new { printf "  %s: %s%s%s\n", $1, $2, $2 == "" ? "" : " → ", $3 }' "$WORK/$1" >&3
+}
+
+show_updates() {
+  [[ -n $UPDATES ]] || return 0
+  say '' && say '=== Available Updates ==='
+  say "$UPDATES packages can be upgraded:"
+  show_rows packages 0
+  if [[ -n $(awk -F '\t' '$8 == 1' "$WORK/packages") ]]; then
+    say 'New packages they need:'
+    show_rows packages 1
+  fi
+  if [[ -s $WORK/excluded ]]; then
+    say 'Kept back by the exclusions of this run:'
+    show_rows excluded 0
+  fi
+  if [[ -s $WORK/held ]]; then
+    say 'Kept back by holds of the administrator:'
+    show_rows held 0
+  fi
+}
+
+# ---- applying them
+
+# The packages dpkg has not finished with.
+unfinished() {
+  # shellcheck disable=SC2016
+  dpkg-query -W -f '${Package}\t${db:Status-Status}\n' 2>/dev/null |
+    awk -F '\t' '$2 ~ /^(half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$/ { print $1 }'
+}
+
+journal_left() { [[ -n $(find /var/lib/dpkg/updates -type f -name '[0-9]*' -print -quit 2>/dev/null) ]]; }
+
+# Finishes what an interrupted run left, as apt demands before it does anything.
+repair() {
+  journal_left || [[ -n $(unfinished) ]] || return 0
+  say '' && say '=== Finishing an interrupted installation ==='
+  CHILD_MAY_STOP=false
+  run_when_unlocked dpkg --force-confdef --force-confold --configure -a
+  local code=$?
+  CHILD_MAY_STOP=true
+  leave_if_stopped
+  ((code != 0)) || return 0
+  # A package that cannot be configured may still be healed by its update: refused_repair decides with the plan.
+  if lock_refused || journal_left; then fail_by_messages "$EXIT_INTERRUPTED" 'An interrupted installation could not be finished.'; fi
+}
+
+refused_repair() {
+  local left
+  left=$(unfinished | awk 'FILENAME == ARGV[1] { sub(/:.*/, "", $1); planned[$1] = 1; next } !($1 in planned)' \
+    <(cut -f 1 "$WORK/packages") - | tr '\n' ' ')
+  [[ -n $left ]] || return 1
+  fail "$EXIT_INTERRUPTED" "An interrupted installation could not be finished, and no update replaces: ${left% }."
+}
+
+apply() {
+  local code options=(
+    "${UPGRADE_OPTIONS[@]}" -o Dir::Etc::Preferences="$WORK/preferences" -o DPkg::Lock::Timeout=0 -o Dpkg::Use-Pty=0
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
+  )
+  # Downloaded first and apart: until here a signal can stop us without harm.
+  say '' && say '=== Downloading ==='
+  run_when_unlocked apt-get "${options[@]}" --download-only upgrade
+  code=$?
+  leave_if_stopped
+  if ((code != 0)); then
+    fail_by_messages "$EXIT_DOWNLOAD" 'The updates could not be downloaded.'
+    return
+  fi
+  say '' && say '=== Installing ==='
+  CHILD_MAY_STOP=false
+  run_when_unlocked apt-get "${options[@]}" upgrade
+  code=$?
+  CHILD_MAY_STOP=true
+  # Refused by a lock: nothing has begun, so a signal that ended the waiting stops us in time.
+  if ((code != 0)) && lock_refused; then leave_if_stopped; fi
+  ((code == 0)) || fail_by_messages "$EXIT_TRANSACTION" 'The updates could not all be installed.'
+  judge
+  [[ -s $WORK/failed ]] && fail "$EXIT_TRANSACTION" 'Not every package reached its new version.'
+  return 0
+}
+
+# What became of each planned package: dpkg is asked, the manager's code is not believed.
+judge() {
+  # shellcheck disable=SC2016
+  dpkg-query -W -f '${Package}\t${Architecture}\t${Version}\t${db:Status-Status}\n' 2>/dev/null >"$WORK/after"
+  awk -F '\t' -v dir="$WORK" '
+    FILENAME == ARGV[1] { version[$1 ":" $2] = $3; state[$1 ":" $2] = $4; next }
+    {
+      key = $1
+      sub(/:.*/, "", key)
+      key = key ":" $6
+      done = version[key] == $3 && state[key] ~ /^(installed|triggers-awaited|triggers-pending)$/
+      if (done) print > (dir "/upgraded")
+      else print $0 "\t" state[key] > (dir "/failed")
+    }
+  ' "$WORK/after" "$WORK/packages"
+  say '' && say '=== Result ==='
+  say "$(wc -l <"$WORK/upgraded") packages are at their new version, $(wc -l <"$WORK/failed") are not:"
+  awk -F '\t' '{ printf "  %s: %s, state %s\n", $1, $3, $9 == "" ? "not installed" : $9 }' "$WORK/failed" >&3
+}
+
+# ---- is a reboot needed?
+
+# Prints "true|false<TAB>reason", or nothing when it cannot be known.
+reboot_state() {
+  local running flavour newest built installed
+  if [[ -e /run/reboot-required || -e /var/run/reboot-required ]]; then
+    printf 'true\tAsked for by: %s' "$(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
+    return
+  fi
+  running=$(uname -r)
+  flavour=$(sed -E 's/^[0-9.]+(-[0-9][0-9.]*)?//' <<<"$running")
+  # Only a kernel of the same flavour replaces the running one; a container has none of its own.
+  newest=$(find /boot -maxdepth 1 -name 'vmlinuz-*' 2>/dev/null | sed 's|.*/vmlinuz-||' |
+    awk -v flavour="$flavour" '{ rest = $0; sub(/^[0-9.]+(-[0-9][0-9.]*)?/, "", rest); if (rest == flavour) print }' | sort -V | tail -n 1)
+  [[ -n $newest ]] || return 0
+  if [[ $newest != "$running" ]]; then
+    printf 'true\tKernel %s is running, %s is installed.' "$running" "$newest"
+    return
+  fi
+  # Debian may replace a kernel under the same name; its build is named in `uname -v`.
+  built=$(uname -v | sed -nE 's/.* Debian ([^ ]+).*/\1/p')
+  # shellcheck disable=SC2016
+  installed=$(dpkg-query -W -f '${Version}' "linux-image-$running" 2>/dev/null)
+  if [[ -n $built && -n $installed && $built != "$installed" ]]; then
+    printf 'true\tKernel build %s is running, %s is installed.' "$built" "$installed"
+  else
+    printf 'false\t'
+  fi
+}
+
+# ---- the result
+
+uptime_centiseconds() {
+  local seconds
+  read -r seconds _ </proc/uptime
+  printf '%s' "$((10#${seconds/./}))"
+}
+
+newest_metadata_age() {
+  local lists newest now
+  lists=$(apt-config shell DIR Dir::State::lists/d 2>/dev/null)
+  lists=${lists#DIR=\'}
+  lists=${lists%\'}
+  [[ -d $lists ]] || return 0
+  # apt gives a list the time at which the repository published it.
+  newest=$(find "$lists" -maxdepth 1 \( -name '*Release' -o -name '*_Packages*' \) -printf '%T@\n' 2>/dev/null | sort -n | tail -n 1)
+  [[ -n $newest ]] || return 0
+  now=$(date +%s)
+  newest=${newest%.*}
+  printf '%s' "$((now > newest ? now - newest : 0))"
+}
+
+print_json() {
+  local rows=() name
+  for name in packages excluded held upgraded failed; do
+    [[ -z $WORK || ! -f $WORK/$name ]] || rows+=("$WORK/$name")
+  done
+  # Values travel by environment: awk's -v would interpret backslashes in them.
+  J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_EXCLUSIONS="${EXCLUDE[*]-}" J_REBOOT=$1 J_REASON=$2 J_TIME=$3 \
+    J_REFRESHED=$REFRESHED J_REFRESH_ERROR=$REFRESH_ERROR J_AGE=$4 J_MANAGER=$5 J_ERROR=$ERROR \
+    awk -F '\t' '
+    function quote(text, out, i, c) {
+      if (text !~ /[\\"\001-\037\177]/) return "\"" text "\""
+      for (i = 1; i <= length(text); i++) {
+        c = substr(text, i, 1)
+        if (c == "\\" || c == "\"") out = out "\\" c
+        else if (c in control) out = out control[c]
+        else out = out c
+      }
+      return "\"" out "\""
+    }
+    function or_null(text) { return text == "" ? "null" : quote(text) }
+    function number(text) { return text == "" ? "null" : text + 0 }
+    function words(text, list, count, i, out) {
+      count = split(text, list, " ")
+      for (i = 1; i <= count; i++) out = out (i > 1 ? "," : "") quote(list[i])
+      return "[" out "]"
+    }
+    function rows(name) { return "\"" name "\":[" list[name] "]" }
+    BEGIN {
+      for (i = 1; i < 32; i++) control[sprintf("%c", i)] = sprintf("\\u%04x", i)
+      control[sprintf("%c", 127)] = "\\u007f"
+    }
+    FNR == 1 { if (name != "") list[name] = text; name = FILENAME; sub(/.*\//, "", name); text = "" }
+    {
+      text = text (FNR > 1 ? "," : "") "{\"package\":" quote($1) ",\"current_version\":" or_null($2) ",\"new_version\":" quote($3) \
+        ",\"repository\":" or_null($4) ",\"security\":" ($5 ? "true" : "false") ",\"arch\":" quote($6) ",\"size\":" number($7) \
+        ",\"new_dependency\":" ($8 ? "true" : "false") (NF > 8 ? ",\"state\":" quote($9 == "" ? "not-installed" : $9) : "") "}"
+    }
+    END {
+      if (name != "") list[name] = text
+      printf "{\"updates_available\":%s,%s,\"dry_run\":%s,\"exclusions\":%s,%s,%s,%s,%s", number(ENVIRON["J_UPDATES"]), \
+        rows("packages"), ENVIRON["J_DRY_RUN"], words(ENVIRON["J_EXCLUSIONS"]), rows("excluded"), rows("held"), \
+        rows("upgraded"), rows("failed")
+      printf ",\"reboot_required\":%s,\"reboot_reason\":%s,\"execution_time\":%s", \
+        ENVIRON["J_REBOOT"] == "" ? "null" : ENVIRON["J_REBOOT"], or_null(ENVIRON["J_REASON"]), ENVIRON["J_TIME"]
+      printf ",\"evidence\":{\"refreshed\":%s,\"refresh_error\":%s,\"newest_metadata_age_seconds\":%s,", \
+        ENVIRON["J_REFRESHED"], or_null(ENVIRON["J_REFRESH_ERROR"]), number(ENVIRON["J_AGE"])
+      printf "\"manager\":\"apt\",\"manager_version\":%s},\"error\":%s}\n", or_null(ENVIRON["J_MANAGER"]), or_null(ENVIRON["J_ERROR"])
+    }
+  ' ${rows[@]+"${rows[@]}"} </dev/null | iconv -c -f UTF-8 -t UTF-8
+}
+
+# Prints the JSON line, removes our own files and ends with code $1.
+finish() {
+  local code=$1 reboot='' reason='' age='' manager='' now
+  trap '' TERM INT HUP
+  FINISHED=true
+  if ((code != EXIT_USAGE)); then
+    IFS=$'\t' read -r reboot reason < <(reboot_state)
+    age=$(newest_metadata_age)
+    manager=$(apt-get --version 2>/dev/null | awk 'NR == 1 { print $2 }')
+  fi
+  now=$(($(uptime_centiseconds) - STARTED))
+  print_json "$reboot" "$reason" "$(printf '%d.%02d' $((now / 100)) $((now % 100)))" "$age" "$manager"
+  [[ -z $WORK ]] || rm -rf "$WORK"
+  exit "$code"
+}
+
+# shellcheck disable=SC2317  # called by a trap
+# A way out that no stage foresaw, such as a failing shell builtin, still answers with JSON and a code of ours.
+on_exit() {
+  [[ $FINISHED == true ]] || { fail "$EXIT_OTHER" 'The script ended unexpectedly.'; finish "$FAILURE"; }
+}
+
+make_work_folder() {
+  local stale pid
+  # Left by a run that was killed; it holds nothing but copies.
+  for stale in /run/patchbase-apt-update.*; do
+    pid=${stale#*update.}
+    [[ ! -d $stale ]] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$stale"
+  done
+  WORK=$(mktemp -d "/run/patchbase-apt-update.$$.XXXXXX" 2>/dev/null || mktemp -d) || {
+    WORK=''
+    fail "$EXIT_DISK" 'No temporary folder could be made in /run or /tmp.'
+    finish "$FAILURE"
+  }
+  local name
+  for name in packages excluded held upgraded failed sizes; do : >"$WORK/$name"; done
+}
+
+prepare_environment() {
+  export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  # apt's output is read here, and is translated.
+  unset LANGUAGE
+  export LC_ALL=C.UTF-8 LANG=C.UTF-8
+  export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical UCF_FORCE_CONFFOLD=1
+  export APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none
+  # Restarting services is the operator's decision, and one of them may be the agent that runs us.
+  export NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
+  STARTED=$(uptime_centiseconds)
+}
+
+main() {
+  exec 3>&1
+  prepare_environment
+  trap on_exit EXIT
+  parse_arguments "$@"
+  if ((EUID != 0)); then usage_error 'This script must run as root.'; fi
+  trap 'on_signal TERM' TERM
+  trap 'on_signal INT' INT
+  trap 'on_signal HUP' HUP
+  make_work_folder
+  command -v apt-get >/dev/null || {
+    fail "$EXIT_OTHER" 'apt-get was not found: this is not a Debian or Ubuntu machine.'
+    finish "$FAILURE"
+  }
+
+  say '=== Debian/Ubuntu APT Update Script ==='
+  say "Dry Run: $DRY_RUN"
+  say "Excluded Packages: $(IFS=,; echo "${EXCLUDE[*]-}")"
+  say ''
+  refresh
+  leave_if_stopped
+  if [[ $DRY_RUN == false && $FAILURE == 0 ]]; then repair; fi
+  find_updates
+  leave_if_stopped
+  show_updates
+  if [[ $DRY_RUN == false && $FAILURE == 0 ]] && ! refused_repair && [[ -s $WORK/packages ]]; then apply; fi
+  ((FAILURE == 0)) || finish "$FAILURE"
+  [[ -s $WORK/packages ]] || finish "$EXIT_NOTHING"
+  finish 0
+}
+
+main "$@"
