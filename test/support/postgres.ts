@@ -37,8 +37,9 @@ export async function freshDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   await asAdmin(async (sql) => {
     // From template0 with the locale said in full: a server from outside may have any default.
+    const locale = sql.unsafe(await byteOrder(sql))
     await sql`create database ${sql(name)} owner ${sql(owner)} template template0
-      encoding 'UTF8' lc_collate 'C' lc_ctype 'C' ${await byteOrder(sql)}`
+      encoding 'UTF8' lc_collate 'C' lc_ctype 'C' ${locale}`
   })
   return {
     connection: { ...admin, database: name, username: owner },
@@ -51,11 +52,11 @@ export async function freshDatabase(): Promise<TestDatabase> {
 }
 
 /** The words for a database that sorts by bytes: before 15 there is no provider but libc, from 17 on a builtin one. */
-async function byteOrder(sql: postgres.Sql) {
+async function byteOrder(sql: postgres.Sql): Promise<string> {
   const [row] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int as version`
   const version = row?.version ?? 0
-  if (version >= 170000) return sql`locale_provider builtin builtin_locale 'C'`
-  return version >= 150000 ? sql`locale_provider libc` : sql``
+  if (version >= 170000) return "locale_provider builtin builtin_locale 'C'"
+  return version >= 150000 ? 'locale_provider libc' : ''
 }
 
 async function asAdmin(work: (sql: postgres.Sql) => Promise<void>): Promise<void> {
