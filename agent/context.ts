@@ -1,0 +1,14 @@
+import type { Journal } from './journal.ts'
+import type { Log } from './log.ts'
+import type { Timings } from './timings.ts'
+import type { Transport } from './transport.ts'
+
+/** What every part of a running agent needs. */
+export type Context = {
+  transport: Transport
+  journal: Journal
+  timings: Timings
+  log: Log
+  /** Aborted when the agent is asked to stop, or, with `Revoked` as reason, when the server sent it away. */
+  stop: AbortSignal
+}

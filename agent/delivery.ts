@@ -1,0 +1,136 @@
+import { aborted, backoffMs, sleep } from './backoff.ts'
+import { createBell } from './bell.ts'
+import type { Context } from './context.ts'
+import { Revoked, reasonOf } from './errors.ts'
+import type { Job } from './journal.ts'
+import { runOperation } from './operation.ts'
+import { Operation } from './operation-record.ts'
+import { settleClaim } from './recover.ts'
+import { reportJob } from './report.ts'
+import { backoffOf } from './timings.ts'
+
+const UNFINISHED = 'status = "pending" || status = "running"'
+
+/**
+ * Finds work and does it, one operation at a time. The list is the truth; events, the timer and the end of a job
+ * only say when to look at it. Returns once `stop` is aborted and no script of ours runs.
+ */
+export const deliver = async (context: Context, unreported: Job[]): Promise<void> => {
+  const { transport, journal, timings, log, stop } = context
+  const bell = createBell()
+  const stopped = aborted(stop)
+  /** Results this process has reported a second time; once is enough, whatever the server makes of it. */
+  const repeated = new Set<string>()
+  /** Operations to leave alone until a moment of `performance.now()`. */
+  const notBefore = new Map<string, number>()
+  let current: { id: string; halt: AbortController; done: Promise<void> } | undefined
+
+  const report = (job: Job) => {
+    // Beside the work: a report the server cannot take now must not keep the next operation waiting.
+    reportJob(context, job).catch((error: unknown) =>
+      log.warn('A result could not be reported; the next start tries again.', {
+        id: job.id,
+        reason: reasonOf(error),
+      }),
+    )
+  }
+
+  const work = async (operation: Operation, halt: AbortController) => {
+    try {
+      const ended = await runOperation(context, operation, halt)
+      if (ended === 'over') notBefore.set(operation.id, performance.now() + timings.listMs)
+      else if ('finished' in ended) report(ended.finished)
+      else notBefore.set(operation.id, performance.now() + ended.retryAfterMs)
+    } catch (error) {
+      log.warn('The operation could not be begun now.', { id: operation.id, reason: reasonOf(error) })
+      notBefore.set(operation.id, performance.now() + timings.backoffMaxMs * Math.random())
+    }
+    current = undefined
+    bell.ring()
+  }
+
+  const look = async () => {
+    const askedAt = Date.now()
+    const records = await transport.list('patch_operations', UNFINISHED)
+    const operations = records.flatMap((record) => {
+      const parsed = Operation.safeParse(record)
+      if (!parsed.success) log.warn('A record is not an operation.', { reason: parsed.error.message })
+      return parsed.success ? [parsed.data] : []
+    })
+    for (const operation of operations) {
+      if (operation.id === current?.id && operation.cancel_requested_at) current.halt.abort('cancelled')
+      const job = journal.read(operation.id)
+      // Acknowledged before we asked, and open again: the server was set back. It must not run twice.
+      const known = job?.state === 'acknowledged' && Date.parse(job.acknowledgedAt ?? '') < askedAt
+      if (job && known && !repeated.has(job.id)) {
+        repeated.add(job.id)
+        log.warn('The server has forgotten a result; it is reported again.', { id: job.id })
+        report(
+          journal.save({ ...job, state: 'finished', verdict: { ...job.verdict, outcome: 'already_done' } }),
+        )
+      }
+    }
+    const open = new Set(operations.map(({ id }) => id))
+    for (const job of journal.all()) {
+      if (job.state !== 'claiming' || open.has(job.id) || job.id === current?.id) continue
+      await settleClaim(context, job).then(
+        (settled) => settled && report(settled),
+        (error: unknown) =>
+          log.warn('A claim could not be settled now.', { id: job.id, reason: reasonOf(error) }),
+      )
+    }
+    const next = operations.find((operation) => {
+      const state = journal.read(operation.id)?.state
+      const free = state === 'claiming' || (state === undefined && operation.status === 'pending')
+      return free && (notBefore.get(operation.id) ?? 0) <= performance.now()
+    })
+    if (next && !current && !stop.aborted) {
+      const halt = new AbortController()
+      current = { id: next.id, halt, done: Promise.resolve() }
+      current.done = work(next, halt)
+    }
+    for (const id of notBefore.keys()) if (!open.has(id)) notBefore.delete(id)
+  }
+
+  const subscribe = async () => {
+    for (let attempt = 0; !stop.aborted; attempt++) {
+      try {
+        await transport.subscribe('patch_operations/*', { opened: bell.ring, rang: bell.ring })
+        log.info('Subscribed.')
+        return
+      } catch (error) {
+        log.warn('Not subscribed; operations are found by the timer meanwhile.', { reason: reasonOf(error) })
+        await sleep(backoffMs(attempt, backoffOf(timings)), stop)
+      }
+    }
+  }
+
+  for (const job of unreported) report(job)
+  // Not waited for at the end: an open request must not delay it.
+  void subscribe()
+  for (let failures = 0; !stop.aborted; ) {
+    let waitMs = timings.listMs
+    try {
+      await Promise.race([look(), stopped])
+      failures = 0
+    } catch (error) {
+      log.warn('Operations could not be listed.', { reason: reasonOf(error) })
+      waitMs = backoffMs(failures++, backoffOf(timings))
+    }
+    for (const moment of notBefore.values())
+      if (moment > performance.now()) waitMs = Math.min(waitMs, moment - performance.now() + 1)
+    await bell.wait(waitMs, stop)
+  }
+  if (!current) return
+  // Nobody will start us again after a revocation, so the script may end in peace.
+  const { done, halt, id } = current
+  if (!(stop.reason instanceof Revoked)) {
+    log.info('Waiting for the running script before stopping.', { id, ms: timings.stopWaitMs })
+    await Promise.race([done, sleep(timings.stopWaitMs)])
+    halt.abort('interrupted')
+    // A request that hangs before the start of the script is left to the next run of the agent.
+    await Promise.race([done, sleep(timings.graceMs + timings.stopWaitMs)])
+    return
+  }
+  await done
+}

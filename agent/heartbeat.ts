@@ -1,0 +1,38 @@
+import { backoffMs, sleep } from './backoff.ts'
+import type { Context } from './context.ts'
+import { reasonOf } from './errors.ts'
+import { collectFacts } from './facts.ts'
+import { type CpuTimes, collectMetrics } from './metrics.ts'
+import { backoffOf } from './timings.ts'
+
+/** The body of `ingest-metrics`, and the reading the next one starts from. */
+export const heartbeatBody = (before: CpuTimes | undefined, root: string) => {
+  const { hostname, os_type, capabilities, ...facts } = collectFacts(root)
+  const { metrics, cpu } = collectMetrics(before, root)
+  return { body: { action: 'ingest-metrics', system_metrics: metrics, ...facts }, cpu }
+}
+
+/** Reports facts and metrics until the agent stops. `beaten` is called with each one the server has taken. */
+export const heartbeat = async (
+  context: Context,
+  root: string,
+  beaten: (at: Date) => void,
+): Promise<void> => {
+  const { transport, timings, log, stop } = context
+  let cpu: CpuTimes | undefined
+  for (let failures = 0; !stop.aborted; ) {
+    const began = performance.now()
+    try {
+      const beat = heartbeatBody(cpu, root)
+      cpu = beat.cpu
+      await transport.request('POST', '/api/agent', beat.body)
+      beaten(new Date())
+      if (failures > 0) log.info('Heartbeats arrive again.')
+      failures = 0
+      await sleep(Math.max(0, timings.heartbeatMs - (performance.now() - began)), stop)
+    } catch (error) {
+      log.warn('The heartbeat did not arrive.', { reason: reasonOf(error) })
+      await sleep(backoffMs(failures++, backoffOf(timings)), stop)
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { claimOperation, type Permit } from './claim.ts'
+import type { Context } from './context.ts'
+import { reasonOf } from './errors.ts'
+import type { Job, Verdict } from './journal.ts'
+import { type Operation, type Refusal, scriptArguments } from './operation-record.ts'
+import { spawnScript } from './process.ts'
+import { fetchScript } from './script.ts'
+import { verdictOf, watchScript } from './watch.ts'
+
+/** A job with a verdict to report, a time to come back after, or nothing more to do. */
+export type Ended = { finished: Job } | { retryAfterMs: number } | 'over'
+
+const failed = ({ outcome, message }: Refusal): Verdict => ({ status: 'failed', outcome, message })
+const notStarted = (message: string) => failed({ outcome: 'not_started', message })
+
+export const finish = ({ journal, log }: Context, job: Job, verdict: Verdict): Job => {
+  log.info('The operation has ended.', { id: job.id, exit: verdict.exitCode, ...pick(verdict) })
+  return journal.save({ ...job, state: 'finished', verdict, endedAt: new Date().toISOString() })
+}
+const pick = ({ status, outcome, message }: Verdict) => ({ status, outcome, message })
+
+/**
+ * One operation from the list to its verdict. The script is fetched and checked before the claim, because the claim
+ * is the permit to start at once; what the server answers to the claim is what runs. Throws where the server could
+ * not be asked; calling it again goes on with the same claim.
+ */
+export const runOperation = async (
+  context: Context,
+  listed: Operation,
+  halt: AbortController,
+): Promise<Ended> => {
+  const { journal, log, stop } = context
+  const { id, mode } = listed
+  journal.prepare(id)
+  const built = scriptArguments(listed)
+  const refusal =
+    'refusal' in built
+      ? built.refusal
+      : await fetchScript(context.transport, listed, journal.path(id, 'script'))
+  if (stop.aborted) return 'over'
+
+  const job =
+    journal.read(id) ??
+    journal.save({ id, mode, state: 'claiming', claim: randomUUID(), createdAt: new Date().toISOString() })
+  const claimed = await claimOperation(context, job)
+  if (!('permit' in claimed)) {
+    journal.forget(id)
+    if ('retryAfterMs' in claimed) return claimed
+    log.info('The operation is not for this agent now.', { id, reason: claimed.lost })
+    return 'over'
+  }
+  if (refusal) return { finished: finish(context, job, failed(refusal)) }
+  const { operation } = claimed.permit
+  const why = changedSince(listed, operation)
+  if (why) return { finished: finish(context, job, failed(why)) }
+  if (operation.cancel_requested_at) halt.abort('cancelled')
+  if (halt.signal.aborted) {
+    if (halt.signal.reason === 'interrupted') return 'over'
+    return { finished: finish(context, job, verdictOf(halt.signal.reason, undefined)) }
+  }
+  return runClaimed(context, job, claimed.permit, halt)
+}
+
+const changedSince = (listed: Operation, claimed: Operation): Refusal | undefined =>
+  listed.script_sha256 === claimed.script_sha256
+    ? undefined
+    : {
+        outcome: 'hash_mismatch',
+        message: `The script changed while it was claimed: ${listed.script_sha256} was checked, ${claimed.script_sha256} was to run.`,
+      }
+
+const runClaimed = async (
+  context: Context,
+  claimedJob: Job,
+  permit: Permit,
+  halt: AbortController,
+): Promise<Ended> => {
+  const { journal, log, timings } = context
+  const { operation } = permit
+  const { id } = operation
+  // Built again from the answer: exclusions may have come or gone since the list.
+  const built = scriptArguments(operation)
+  if ('refusal' in built) return { finished: finish(context, claimedJob, failed(built.refusal)) }
+
+  const [args, sha256] = [built.args, operation.script_sha256]
+  const starting = journal.save({ ...claimedJob, state: 'starting', args, sha256 })
+  const [script, stdout, stderr, exit] = (['script', 'stdout', 'stderr', 'exit'] as const).map((file) =>
+    journal.path(id, file),
+  ) as [string, string, string, string]
+  const child = await spawnScript({ script, args, stdout, stderr, exit }).catch((error: unknown) =>
+    reasonOf(error),
+  )
+  if (typeof child === 'string')
+    return { finished: finish(context, starting, notStarted(`The script could not be started: ${child}`)) }
+
+  const startedAt = new Date().toISOString()
+  const running = journal.save({ ...starting, state: 'running', process: child.id, startedAt })
+  const age = permit.ageMs()
+  if (age > timings.startWithinMs) {
+    child.never()
+    await child.ended
+    const message = `The claim was ${Math.round(age)} ms old when the script was about to start; ${timings.startWithinMs} ms are allowed.`
+    return { finished: finish(context, running, notStarted(message)) }
+  }
+  child.go()
+  log.info('The script runs.', { id, mode: operation.mode, args: args.join(' '), pid: child.id.pid })
+  const ended = await watchScript(context, running, operation, child, halt)
+  // Stays `running` on the disk: the next start reports it.
+  if (ended.stopping === 'interrupted') return 'over'
+  return { finished: finish(context, ended, verdictOf(ended.stopping, journal.exitCode(id))) }
+}

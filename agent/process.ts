@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process'
+import { chmodSync, closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { sleep } from './backoff.ts'
+import { AgentError } from './errors.ts'
+
+/**
+ * Stands between agent and script. It waits for a word on descriptor 3 before it starts the script: the agent first
+ * writes down who runs, and if it dies before, the pipe closes and nothing starts. It outlives the SIGTERM meant
+ * for the script (a trap that does something is reset in the child) to write the exit code.
+ */
+const WRAPPER = `
+trap : TERM INT HUP
+umask 022
+exit_file=$1
+shift
+read -r go <&3 || exit 125
+[ "$go" = go ] || exit 125
+"$@" 3<&-
+code=$?
+echo "$code" >"$exit_file.tmp" && mv "$exit_file.tmp" "$exit_file"
+`
+
+/** A process as the kernel tells it apart from a later one with the same number. */
+export type ProcessId = { pid: number; startTime: string; bootId: string }
+
+type Stat = { state: string; group: number; startTime: string }
+
+/** /proc/<pid>/stat. The name in brackets may hold anything, so counting starts after its end. */
+export const parseStat = (text: string): Stat => {
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .trim()
+    .split(' ')
+  return { state: fields[0] ?? '', group: Number(fields[2]), startTime: fields[19] ?? '' }
+}
+
+export const readStat = (pid: number): Stat | undefined => {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
+export const bootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+
+/** Whether anything of the process's group lives. Its number cannot be given away while one of them does. */
+export const groupLives = ({ pid, startTime, bootId: boot }: ProcessId): boolean => {
+  if (boot !== bootId()) return false
+  const leader = readStat(pid)
+  if (leader && leader.startTime !== startTime) return false
+  return readdirSync('/proc').some((name) => {
+    const stat = /^\d+$/.test(name) ? readStat(Number(name)) : undefined
+    return stat?.group === pid && !['Z', 'X'].includes(stat.state)
+  })
+}
+
+const signalGroup = (pid: number, signal: NodeJS.Signals) => {
+  try {
+    process.kill(-pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+const POLL_MS = 50
+
+/** SIGTERM to the group, SIGKILL to what is left after `graceMs`. Returns when nothing of it lives. */
+export const stopGroup = async (id: ProcessId, graceMs: number) => {
+  if (!groupLives(id)) return
+  signalGroup(id.pid, 'SIGTERM')
+  const killAt = performance.now() + graceMs
+  while (groupLives(id)) {
+    if (performance.now() >= killAt) signalGroup(id.pid, 'SIGKILL')
+    await sleep(POLL_MS)
+  }
+}
+
+export type Spawned = {
+  id: ProcessId
+  /** Lets the script start. */
+  go(): void
+  /** Ends the wrapper without starting anything. */
+  never(): void
+  /** When the wrapper has ended. */
+  ended: Promise<void>
+}
+
+export type SpawnOptions = { script: string; args: string[]; stdout: string; stderr: string; exit: string }
+
+/**
+ * Makes the process for a script, in its own session, with its output going straight into the two files. The
+ * script itself waits for `go()`.
+ */
+export const spawnScript = async ({ script, args, stdout, stderr, exit }: SpawnOptions): Promise<Spawned> => {
+  chmodSync(script, 0o700)
+  rmSync(exit, { force: true })
+  const files = [openSync(stdout, 'w', 0o600), openSync(stderr, 'w', 0o600)] as const
+  const child = spawn('/bin/sh', ['-c', WRAPPER, 'patchbase-job', exit, script, ...args], {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', ...files, 'pipe'],
+    env: {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: homedir(),
+      LANG: 'C.UTF-8',
+    },
+  })
+  for (const fd of files) closeSync(fd)
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve)
+    child.once('error', reject)
+  })
+  const pid = child.pid ?? 0
+  const startTime = readStat(pid)?.startTime
+  const gate = child.stdio[3]
+  if (!startTime || !gate || !('write' in gate))
+    throw new AgentError('The process for the script ended at once.')
+  // Where the wrapper is gone, its exit says so.
+  gate.on('error', () => gate.destroy())
+  return {
+    id: { pid, startTime, bootId: bootId() },
+    go: () => gate.end('go\n'),
+    never: () => gate.destroy(),
+    ended,
+  }
+}

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import type { Context } from './context.ts'
+import { deliver } from './delivery.ts'
+import { AgentError, Revoked } from './errors.ts'
+import { identityDifferences, machineIdentity } from './facts.ts'
+import { heartbeat } from './heartbeat.ts'
+import { openJournal } from './journal.ts'
+import { takeLock } from './lock.ts'
+import type { Log } from './log.ts'
+import { pocketbaseTransport } from './pocketbase-transport.ts'
+import { recoverJobs } from './recover.ts'
+import { openSession } from './session.ts'
+import { Enrolment, ensureFolder, readJson, statePaths, writeJson } from './state.ts'
+import type { Timings } from './timings.ts'
+import { version } from './version.ts'
+
+export const TokenFile = z.object({ refresh_token: z.string().min(1) })
+const PRUNE_MS = 86_400_000
+
+export type RunOptions = {
+  stateDir: string
+  timings: Timings
+  log: Log
+  /** Where the file system starts that facts and metrics are read from. */
+  root: string
+  /** Asks the agent to stop. */
+  stop: AbortSignal
+}
+
+/** The agent until it is asked to stop. Throws `Revoked` when the server sent it away. */
+export const run = async ({ stateDir, timings, log, root, stop: asked }: RunOptions): Promise<void> => {
+  const paths = statePaths(stateDir)
+  const enrolment = readJson(paths.enrolment, Enrolment)
+  if (!enrolment)
+    throw new AgentError(
+      `${stateDir} holds no enrolment; run "npm run agent -- register --server URL" first.`,
+    )
+  const differences = identityDifferences(enrolment, machineIdentity(root))
+  if (differences.length > 0)
+    throw new AgentError(
+      `This is not the machine that was enrolled (${differences.join(' and ')} differ); ` +
+        'a copied machine must be registered as its own: run "register" with --force.',
+    )
+  ensureFolder(stateDir)
+  const release = takeLock(paths.lock)
+
+  const revoked = new AbortController()
+  const stop = AbortSignal.any([asked, revoked.signal])
+  const anonymous = pocketbaseTransport({ origin: enrolment.server, timings })
+  const session = openSession({
+    load: () => {
+      const token = readJson(paths.token, TokenFile)
+      if (!token) throw new AgentError(`${paths.token} is missing; register the agent again with --force.`)
+      return token.refresh_token
+    },
+    save: (refresh_token) => writeJson(paths.token, { refresh_token }),
+    post: (path, body) => anonymous.request('POST', path, body),
+    onRevoked: (error) => revoked.abort(error),
+  })
+  const instance = randomUUID()
+  const transport = pocketbaseTransport({ origin: enrolment.server, timings, session, instance })
+  const journal = openJournal(paths.jobs)
+  const context: Context = { transport, journal, timings, log, stop }
+  journal.prune(Date.now())
+  const pruning = setInterval(() => journal.prune(Date.now()), PRUNE_MS)
+  try {
+    log.info('The agent runs.', { version, agent: enrolment.agent_id, server: enrolment.server })
+    const beaten = (at: Date) => writeJson(paths.heartbeat, { at: at.toISOString(), version })
+    // It ends with `stop` by itself, and a beat under way need not be waited for.
+    void heartbeat(context, root, beaten)
+    await deliver(context, await recoverJobs(context))
+    if (stop.reason instanceof Revoked) throw stop.reason
+    log.info('The agent has stopped.')
+  } finally {
+    clearInterval(pruning)
+    await transport.close()
+    release()
+  }
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod'
+
+/** Every wait of the agent, in milliseconds. Tests shorten them; the numbers here are the protocol's. */
+export const Timings = z.strictObject({
+  heartbeatMs: z.number().positive().default(30_000),
+  /** How often unfinished operations are listed when no event rings. */
+  listMs: z.number().positive().default(60_000),
+  /** The server's lease is 90 s: two renewals may fail. */
+  renewMs: z.number().positive().default(30_000),
+  /** A claim permits a start for this long. */
+  startWithinMs: z.number().positive().default(10_000),
+  /** Between SIGTERM and SIGKILL. */
+  graceMs: z.number().nonnegative().default(30_000),
+  /** What a running script is given when the agent itself is asked to stop. */
+  stopWaitMs: z.number().nonnegative().default(5_000),
+  /** Between two questions whether a device code was approved. */
+  pollMs: z.number().positive().default(4_000),
+  requestMs: z.number().positive().default(30_000),
+  uploadMs: z.number().positive().default(600_000),
+  backoffBaseMs: z.number().positive().default(1_000),
+  backoffMaxMs: z.number().positive().default(60_000),
+})
+export type Timings = z.infer<typeof Timings>
+
+export const backoffOf = (timings: Timings) => ({
+  baseMs: timings.backoffBaseMs,
+  maxMs: timings.backoffMaxMs,
+})

@@ -1,0 +1,65 @@
+import { aborted } from './backoff.ts'
+import { sendClaim } from './claim.ts'
+import type { Context } from './context.ts'
+import { reasonOf } from './errors.ts'
+import type { Job, Stopping, Verdict } from './journal.ts'
+import { type Operation, TIMEOUT_SECONDS_DEFAULT } from './operation-record.ts'
+import { type Spawned, stopGroup } from './process.ts'
+
+/** What to report of a job whose process has ended. */
+export const verdictOf = (stopping: Stopping | undefined, exitCode: number | undefined): Verdict => {
+  if (stopping === 'cancelled') return { status: 'cancelled', message: 'The script was stopped on request.' }
+  if (stopping === 'timeout')
+    return {
+      status: 'failed',
+      outcome: 'timeout',
+      message: 'The script ran longer than it may and was stopped.',
+    }
+  if (exitCode !== undefined && !stopping) return { exitCode }
+  const message = 'The script did not end by itself; its output is what it had written until then.'
+  return { status: 'failed', outcome: 'interrupted', message }
+}
+
+/**
+ * Stays with a running script until it has ended: renews the lease, and stops the script where `halt` says so,
+ * whose reason is a `Stopping`. Returns the job as it then is, with `stopping` where the agent ended it.
+ */
+export const watchScript = async (
+  context: Context,
+  job: Job,
+  operation: Operation,
+  child: Spawned,
+  halt: AbortController,
+): Promise<Job> => {
+  const { journal, timings, log } = context
+  const renew = async () => {
+    try {
+      const renewed = await sendClaim(context, job)
+      if (renewed.operation.cancel_requested_at) halt.abort('cancelled')
+    } catch (error) {
+      // The script runs on: ending a package manager in the middle is worse than a lease that ran out.
+      log.warn('The lease was not renewed.', { id: job.id, reason: reasonOf(error) })
+    }
+  }
+  const seconds = operation.timeout_seconds || TIMEOUT_SECONDS_DEFAULT
+  const timers = [
+    setInterval(renew, timings.renewMs),
+    setTimeout(() => halt.abort('timeout'), Math.min(seconds * 1000, 2 ** 31 - 1)),
+  ]
+  try {
+    await Promise.race([child.ended, aborted(halt.signal)])
+    // What had ended by itself when the order came keeps its real result.
+    if (!halt.signal.aborted || journal.exitCode(job.id) !== undefined) {
+      await child.ended
+      return job
+    }
+    const stopping = halt.signal.reason as Stopping
+    log.info('Stopping the script.', { id: job.id, because: stopping })
+    const stopped = journal.save({ ...job, stopping })
+    await stopGroup(child.id, timings.graceMs)
+    await child.ended
+    return stopped
+  } finally {
+    for (const timer of timers) clearTimeout(timer)
+  }
+}
