@@ -27,6 +27,8 @@ const settings: Record<string, string | number> = {
   // Settings come from here alone.
   allow_alter_system: 'off',
   max_connections: 60,
+  // A backend busy with a long query learns in time that its server, and perhaps the postmaster too, is gone.
+  client_connection_check_interval: '5s',
   shared_buffers: '64MB',
   work_mem: '4MB',
   maintenance_work_mem: '32MB',
