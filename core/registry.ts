@@ -1,10 +1,12 @@
 import type { Collection } from './collection.ts'
-import type { Catalog, CollectionShape } from './filter/shape.ts'
+import type { Catalog, CollectionShape } from './filter/index.ts'
 
 /** All collections of a running server, by name (in any case) and by id. */
 export type Registry = Catalog & {
   all: readonly Collection[]
   find(nameOrId: string): Collection | undefined
+  /** The collection as the filter language sees it. */
+  shape(collection: Collection): CollectionShape
   /** For names written in code: a missing one is a mistake of ours. */
   need(name: string): Collection
   /** Collections with a relation to `target`, and the fields that hold it. */
@@ -30,6 +32,11 @@ export function createRegistry(collections: readonly Collection[]): Registry {
   return {
     all: collections,
     find,
+    shape(collection) {
+      const shape = shapes.get(collection.id)
+      if (!shape) throw new Error(`${collection.name} is not in the registry.`)
+      return shape
+    },
     need(name) {
       const collection = find(name)
       if (!collection) throw new Error(`There is no collection ${name}.`)

@@ -1,0 +1,112 @@
+import { loadSecrets } from './auth/secrets.ts'
+import { createTokens, type Tokens } from './auth/tokens.ts'
+import type { Clock } from './clock.ts'
+import type { Collection } from './collection.ts'
+import type { Config } from './config.ts'
+import type { Database, Executor } from './db/database.ts'
+import type { FileStore } from './files/storage.ts'
+import type { BoundHooks, Hooks, WriteEvent, Written } from './hooks.ts'
+import type { Log } from './log.ts'
+import { type Broker, createBroker } from './realtime/broker.ts'
+import { type ChangeLog, createChangeLog } from './realtime/change-log.ts'
+import { createRecords, type Records } from './records/index.ts'
+import { compileRules, type RuleBook } from './records/rules.ts'
+import { createRegistry, type Registry } from './registry.ts'
+
+type Settled = 'created' | 'updated' | 'deleted'
+
+/** The engine with a product's collections and hooks in it. */
+export type App = {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+  readonly database: Database
+  readonly registry: Registry
+  readonly rules: RuleBook
+  readonly files: FileStore
+  readonly tokens: Tokens
+  readonly changes: ChangeLog
+  readonly realtime: Broker
+  readonly records: Records
+  hooksOf(collection: Collection): Hooks
+  /** A write has happened: subscribers and after-hooks hear of it once it is committed. */
+  committed(executor: Executor, what: Settled, event: WriteEvent): void
+  /** Runs work in one transaction; what it committed is heard of afterwards, or never. */
+  transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
+  /** Waits for the after-hooks that are still running. */
+  settled(): Promise<void>
+}
+
+export type Parts = {
+  config: Config
+  log: Log
+  clock: Clock
+  database: Database
+  files: FileStore
+  collections: readonly Collection[]
+  hooks: readonly BoundHooks[]
+}
+
+/** Throws when a rule cannot be used: a server with a rule it does not understand must not start. */
+export async function createApp({ collections, hooks, ...parts }: Parts): Promise<App> {
+  const { database, log, clock } = parts
+  const registry = createRegistry(collections)
+  const rules = compileRules(registry)
+  const byCollection = new Map(hooks.map((bound) => [registry.need(bound.collection), bound.hooks]))
+  const auth = collections.filter(({ type }) => type === 'auth')
+  const secrets = await loadSecrets(
+    database,
+    auth.map(({ name }) => name),
+  )
+  const pending = new WeakMap<Executor, (() => void)[]>()
+  const running = new Set<Promise<void>>()
+
+  const runAfter = async (what: Settled, written: Written) => {
+    try {
+      await byCollection.get(written.collection)?.[what]?.(written)
+    } catch (error) {
+      log.error({ err: error, collection: written.collection.name }, `The ${what} hook failed.`)
+    }
+  }
+
+  const app: App = {
+    ...parts,
+    registry,
+    rules,
+    tokens: createTokens(secrets, clock),
+    changes: createChangeLog(database, (changes) => app.realtime.heard(changes), log),
+    get realtime() {
+      return realtime
+    },
+    get records() {
+      return records
+    },
+    hooksOf: (collection) => byCollection.get(collection) ?? {},
+    committed(executor, what, { collection, record, before, caller }) {
+      const tell = () => {
+        app.changes.wake()
+        const after = runAfter(what, { app, collection, record, before, caller })
+        running.add(after)
+        void after.then(() => running.delete(after))
+      }
+      const waiting = pending.get(executor)
+      if (waiting) waiting.push(tell)
+      else tell()
+    },
+    async transaction(work) {
+      const told: (() => void)[] = []
+      const result = await database.begin(async (transaction) => {
+        pending.set(transaction, told)
+        return work(transaction)
+      })
+      for (const tell of told) tell()
+      return result
+    },
+    async settled() {
+      await Promise.all(running)
+    },
+  }
+  const realtime = createBroker(app)
+  const records = createRecords(app)
+  return app
+}

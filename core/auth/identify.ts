@@ -1,0 +1,41 @@
+import type { App } from '../app.ts'
+import type { Collection, StoredRecord } from '../collection.ts'
+import { type Actor, filterContext, systemCaller } from '../records/actor.ts'
+import { readById } from '../records/read.ts'
+import type { TokenType } from './tokens.ts'
+
+export type Identity = {
+  actor: Actor
+  /** When the token ends, in seconds since 1970; 0 for guests. */
+  expires: number
+  refreshable: boolean
+  /** A token that was right in itself, of a record that is barred (a revoked agent). */
+  barred?: { collection: Collection; record: StoredRecord }
+}
+
+const GUEST: Identity = { actor: { kind: 'guest' }, expires: 0, refreshable: false }
+
+/**
+ * Who a token belongs to. Read from the database each time, so that what was revoked is dead at once. A bad
+ * token is no error: its bearer is a guest.
+ */
+export async function identify(app: App, token: string, type: TokenType = 'auth'): Promise<Identity> {
+  const claims = token === '' ? undefined : app.tokens.peek(token)
+  const collection = claims && app.registry.find(claims.collectionId)
+  if (!claims || !collection?.auth || collection.id !== claims.collectionId || claims.type !== type)
+    return GUEST
+  const record = await readById(app.database, collection, claims.id)
+  if (!record || !app.tokens.verify(token, type, collection, record)) return GUEST
+  if (!isActive(app, collection, record)) return { ...GUEST, barred: { collection, record } }
+  return {
+    actor: { kind: 'record', collection, record },
+    expires: claims.exp,
+    refreshable: claims.refreshable ?? false,
+  }
+}
+
+export function isActive(app: App, collection: Collection, record: StoredRecord): boolean {
+  const rule = app.rules.activeRule(collection)
+  if (!rule?.predicate) return true
+  return rule.predicate(record, filterContext(systemCaller, {}, app.clock()))
+}

@@ -1,0 +1,67 @@
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { TooManyRequests } from '../errors.ts'
+
+const derive = promisify(argon2)
+
+// OWASP's second recommendation for argon2id: 19 MiB, two passes, one lane. Changing it leaves old hashes
+// readable, because each names its own parameters.
+const COST = { memory: 19_456, passes: 2, parallelism: 1 }
+const TAG_BYTES = 32
+
+/** Two hashes fill two cores and 40 MiB; more at once would let a login flood starve everything else. */
+const AT_ONCE = 2
+const QUEUE = 20
+let running = 0
+const waiting: (() => void)[] = []
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (running >= AT_ONCE) {
+    if (waiting.length >= QUEUE) throw new TooManyRequests(2, 'Too many sign-ins at once, please try again.')
+    await new Promise<void>((turn) => waiting.push(turn))
+  } else running++
+  try {
+    return await work()
+  } finally {
+    // The place passes on to the next in line, or becomes free.
+    const next = waiting.shift()
+    if (next) next()
+    else running--
+  }
+}
+
+const hash = (password: string, nonce: Buffer, cost = COST) =>
+  inTurn(
+    () =>
+      derive('argon2id', {
+        message: Buffer.from(password),
+        nonce,
+        tagLength: TAG_BYTES,
+        ...cost,
+      }) as Promise<Buffer>,
+  )
+
+/** In the standard's text form: `$argon2id$v=19$m=,t=,p=$salt$hash`. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(16)
+  const tag = await hash(password, salt)
+  const encode = (bytes: Buffer) => bytes.toString('base64').replace(/=+$/, '')
+  const { memory, passes, parallelism } = COST
+  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${encode(salt)}$${encode(tag)}`
+}
+
+const FORM = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+
+/** Takes equally long for a stored '' (nobody of that name): the time must not tell who exists. */
+export async function verifyPassword(password: string, stored: string): Promise<boolean> {
+  const parts = FORM.exec(stored)
+  if (!parts) {
+    await hash(password, Buffer.alloc(16))
+    return false
+  }
+  const [, memory, passes, parallelism, salt = '', tag = ''] = parts
+  const cost = { memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism) }
+  const expected = Buffer.from(tag, 'base64')
+  const actual = await hash(password, Buffer.from(salt, 'base64'), cost)
+  return expected.length === actual.length && timingSafeEqual(expected, actual)
+}

@@ -1,0 +1,105 @@
+import type { SQL } from 'drizzle-orm'
+import { PgDialect } from 'drizzle-orm/pg-core'
+import postgres from 'postgres'
+import { AppError, BadRequest } from '../errors.ts'
+
+export type Row = Record<string, unknown>
+
+/** Something that runs statements: the pool, or one transaction. */
+export type Executor = {
+  /** A statement with `$n` parameters. Prepared unless it is one that will hardly come again. */
+  run<T = Row>(text: string, parameters?: readonly unknown[], options?: { prepare?: boolean }): Promise<T[]>
+}
+
+export type Database = Executor & {
+  begin<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
+  /** Statements that clients shape: a small pool with a time limit, so that they cannot starve the rest. */
+  readonly guarded: Executor
+  /** Calls back at every NOTIFY on the channel, and after each reconnect. */
+  listen(channel: string, heard: () => void): Promise<{ unlisten(): Promise<void> }>
+  close(): Promise<void>
+}
+
+export type Connection = string | { host: string; port: number; database: string; username: string }
+
+/** The connection budget of one process; docs/architecture.md has the sum. */
+const POOL = 8
+const GUARDED_POOL = 2
+const GUARDED_TIMEOUT_MS = 2000
+
+export function openDatabase(connection: Connection, log: (line: string) => void): Database {
+  const open = (max: number, parameters: Record<string, string | number>) => {
+    const options = {
+      max,
+      onnotice: () => log('PostgreSQL sent a notice.'),
+      connection: { application_name: 'patchbase', ...parameters },
+      // A numeric type read as text would make 10 sort before 9 in JavaScript.
+      types: { bigint: postgres.BigInt },
+      connect_timeout: 10,
+    }
+    return typeof connection === 'string'
+      ? postgres(connection, options)
+      : postgres({ ...connection, ...options })
+  }
+  const pool = open(POOL, { jit: 'off', max_parallel_workers_per_gather: 0 })
+  const guarded = open(GUARDED_POOL, { jit: 'off', statement_timeout: GUARDED_TIMEOUT_MS })
+  return {
+    ...executor(pool),
+    begin: <T>(work: (transaction: Executor) => Promise<T>) =>
+      pool.begin((transaction) => work(executor(transaction))).catch(translate) as Promise<T>,
+    guarded: executor(guarded),
+    listen: (channel, heard) => pool.listen(channel, heard, heard),
+    async close() {
+      await Promise.all([pool.end({ timeout: 3 }), guarded.end({ timeout: 3 })])
+    },
+  }
+}
+
+const executor = (connection: postgres.Sql | postgres.TransactionSql): Executor => ({
+  run: <T>(text: string, parameters: readonly unknown[] = [], { prepare = true } = {}) =>
+    connection
+      .unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare })
+      .then((rows) => rows as unknown as T[], translate),
+})
+
+const dialect = new PgDialect()
+
+/** The text and parameters of a Drizzle statement. */
+export const compile = (statement: SQL): { text: string; parameters: unknown[] } => {
+  const { sql, params } = dialect.sqlToQuery(statement)
+  return { text: sql, parameters: params }
+}
+
+/** A unique index said no; hooks and records turn it into the sentence that fits. */
+export class UniqueViolation extends Error {
+  override name = 'UniqueViolation'
+  readonly index: string
+  constructor(index: string, cause: unknown) {
+    super(`The unique index ${index} refused a row.`, { cause })
+    this.index = index
+  }
+}
+
+const CONNECTION_LOST = /^(CONNECTION_|ECONN|ENOENT$|EPIPE$)/
+
+function translate(error: unknown): never {
+  if (!(error instanceof Error)) throw error
+  const code = (error as { code?: string }).code ?? ''
+  if (error instanceof postgres.PostgresError) {
+    if (code === '23505') throw new UniqueViolation(error.constraint_name ?? '', error)
+    if (code === '57014') throw new BadRequest('The query took too long; narrow the filter.')
+    if (code === '53100')
+      throw new AppError(507, 'The disk of the database is full; free some space and try again.', {
+        cause: error,
+      })
+    if (code.startsWith('57P') || code === '53300') throw unavailable(error)
+  }
+  if (CONNECTION_LOST.test(code)) throw unavailable(error)
+  throw error
+}
+
+const unavailable = (cause: Error) =>
+  new AppError(503, 'The database is not reachable; try again in a moment.', {
+    cause,
+    headers: { 'Retry-After': '2' },
+  })

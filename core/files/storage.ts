@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream, type ReadStream } from 'node:fs'
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { newId } from '../id.ts'
+
+/** A file that has arrived but belongs to no record yet. */
+export type Upload = {
+  field: string
+  /** As the client called it; never used as a path. */
+  originalName: string
+  path: string
+  size: number
+  sha256: string
+}
+
+export type FileStore = {
+  /** Writes a stream to a temporary file. `maxBytes` over: the rest is drained and `size` says how much came. */
+  receive(field: string, originalName: string, content: Readable, maxBytes: number): Promise<Upload>
+  /** Puts an upload where its record will look for it; durable when it returns. */
+  keep(upload: Upload, collection: string, record: string, name: string): Promise<void>
+  discard(upload: Upload): Promise<void>
+  remove(collection: string, record: string, name: string): Promise<void>
+  open(collection: string, record: string, name: string): Promise<OpenFile | undefined>
+  /** Stored names, for the sweep that finds files without a record. */
+  entries(): AsyncGenerator<{ collection: string; record: string; name: string; modified: Date }>
+  /** Removes temporary files older than that. */
+  sweepTemporary(before: Date): Promise<number>
+}
+
+export type OpenFile = {
+  size: number
+  modified: Date
+  stream(range?: { start: number; end: number }): ReadStream
+}
+
+/** A path segment that names exactly one entry of its folder. */
+const SAFE = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/
+
+const missing = (error: unknown) => {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+  throw error
+}
+
+/** Files on local disk, at `<folder>/<collection id>/<record id>/<name>`. */
+export function localStore(folder: string): FileStore {
+  const temporary = join(folder, '.incoming')
+  const place = (collection: string, record: string, name: string) => {
+    for (const part of [collection, record, name])
+      if (!SAFE.test(part)) throw new Error(`Not a stored file's name: ${JSON.stringify(part)}.`)
+    return join(folder, collection, record, name)
+  }
+  return {
+    async receive(field, originalName, content, maxBytes) {
+      await mkdir(temporary, { recursive: true, mode: 0o700 })
+      const path = join(temporary, newId())
+      const hash = createHash('sha256')
+      let size = 0
+      const measure = new Transform({
+        transform(chunk: Buffer, _, done) {
+          size += chunk.length
+          if (size > maxBytes) return done()
+          hash.update(chunk)
+          done(null, chunk)
+        },
+      })
+      try {
+        await pipeline(content, measure, createWriteStream(path, { mode: 0o600, flush: true }))
+      } catch (error) {
+        await rm(path, { force: true })
+        throw error
+      }
+      return { field, originalName, path, size, sha256: hash.digest('hex') }
+    },
+
+    async keep(upload, collection, record, name) {
+      const target = place(collection, record, name)
+      const parent = join(folder, collection, record)
+      await mkdir(parent, { recursive: true, mode: 0o700 })
+      // A link, so that the upload is still there when the write has to start again.
+      await link(upload.path, target)
+      // The name is durable only when the folders that hold it are.
+      for (const path of [parent, join(folder, collection), folder]) await syncFolder(path)
+    },
+
+    discard: (upload) => rm(upload.path, { force: true }),
+
+    async remove(collection, record, name) {
+      await rm(place(collection, record, name), { force: true })
+    },
+
+    async open(collection, record, name) {
+      if (![collection, record, name].every((part) => SAFE.test(part))) return undefined
+      const path = place(collection, record, name)
+      const found = await stat(path).catch(missing)
+      if (!found?.isFile()) return undefined
+      return { size: found.size, modified: found.mtime, stream: (range) => createReadStream(path, range) }
+    },
+
+    async *entries() {
+      for (const collection of await names(folder)) {
+        if (!SAFE.test(collection)) continue
+        for (const record of await names(join(folder, collection)))
+          for (const name of await names(join(folder, collection, record))) {
+            const found = await stat(join(folder, collection, record, name)).catch(missing)
+            if (found) yield { collection, record, name, modified: found.mtime }
+          }
+      }
+    },
+
+    async sweepTemporary(before) {
+      let removed = 0
+      for (const name of await names(temporary)) {
+        const found = await stat(join(temporary, name)).catch(missing)
+        if (!found || found.mtime >= before) continue
+        await rm(join(temporary, name), { force: true })
+        removed++
+      }
+      return removed
+    },
+  }
+}
+
+const names = async (folder: string): Promise<string[]> => (await readdir(folder).catch(missing)) ?? []
+
+async function syncFolder(path: string): Promise<void> {
+  await using handle = await open(path, 'r')
+  await handle.sync()
+}

@@ -1,0 +1,32 @@
+import cron from 'node-cron'
+import type { App } from './app.ts'
+
+/** What happens when time passes. Running it twice at once, or twice in a row, must be harmless. */
+export type Job = {
+  name: string
+  /** Six fields, seconds first. */
+  schedule: string
+  run(app: App): Promise<void>
+}
+
+/** Runs every job on its schedule; an overlong run delays its next one instead of meeting it. */
+export function startJobs(app: App, jobs: readonly Job[]): { stop(): Promise<void> } {
+  const tasks = jobs.map((job) =>
+    cron.schedule(
+      job.schedule,
+      async () => {
+        try {
+          await job.run(app)
+        } catch (error) {
+          app.log.error({ err: error, job: job.name }, 'A job failed; it runs again on its schedule.')
+        }
+      },
+      { name: job.name, noOverlap: true },
+    ),
+  )
+  return {
+    async stop() {
+      for (const task of tasks) await task.destroy()
+    },
+  }
+}

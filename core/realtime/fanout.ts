@@ -1,0 +1,47 @@
+import type { App } from '../app.ts'
+import type { Collection, StoredRecord } from '../collection.ts'
+import { filterContext, isSuperuser } from '../records/actor.ts'
+import { holds } from '../records/holds.ts'
+import { present } from '../records/present.ts'
+import type { LoggedChange } from './change-log.ts'
+import type { Client, Subscription } from './client.ts'
+
+/**
+ * Sends one change to those who may see it. Judged on the image in the change log, never on a row read again:
+ * for deletes the image before, else the one after.
+ */
+export async function deliver(app: App, change: LoggedChange, subscribers: Iterable<[Subscription, Client]>) {
+  const collection = app.registry.find(change.collection)
+  const record = change.action === 'delete' ? change.before : change.after
+  if (!collection || !record) return
+  // Texts already made in this change: most subscribers get the same bytes.
+  const texts = new Map<string, string>()
+  for (const [subscription, client] of subscribers) {
+    if (!(await maySee(app, collection, record, client, subscription))) continue
+    const visible = JSON.stringify(present(collection, record, client.caller))
+    let data = texts.get(visible)
+    if (!data) {
+      data = `{"action":${JSON.stringify(change.action)},"record":${visible}}`
+      texts.set(visible, data)
+    }
+    const sent = client.stream.send(
+      `id:${client.id}:${change.seq}\nevent:${subscription.topic}\ndata:${data}\n\n`,
+    )
+    if (!sent) app.log.info({ client: client.id }, 'A stalled stream was closed.')
+  }
+}
+
+async function maySee(
+  app: App,
+  collection: Collection,
+  record: StoredRecord,
+  { caller }: Client,
+  { rule, filter }: Subscription,
+): Promise<boolean> {
+  const context = filterContext(caller, {}, app.clock(), 'realtime')
+  if (!isSuperuser(caller)) {
+    if (rule === null) return false
+    if (rule && !(await holds(app, collection, record, rule, context))) return false
+  }
+  return !filter || holds(app, collection, record, filter, context)
+}

@@ -1,0 +1,48 @@
+import type { Collection, StoredRecord } from '../collection.ts'
+import type { FilterContext } from '../filter/shape.ts'
+
+/** Who is asking. `system` is the server itself: sweeps, the start, and endpoints that check by other means. */
+export type Actor =
+  | { kind: 'guest' }
+  | { kind: 'system' }
+  | { kind: 'record'; collection: Collection; record: StoredRecord }
+
+/** One request as rules, hooks and the audit log see it. */
+export type Caller = {
+  actor: Actor
+  method: string
+  query: Record<string, string>
+  headers: Record<string, string>
+  /** Address the request came from; '' for the server's own acts. */
+  address: string
+}
+
+export const SUPERUSERS = '_superusers'
+
+export const isSuperuser = ({ actor }: Caller): boolean =>
+  actor.kind === 'system' || (actor.kind === 'record' && actor.collection.name === SUPERUSERS)
+
+/** The caller's record, if he comes from that collection. */
+export const callerFrom = ({ actor }: Caller, collection: string): StoredRecord | undefined =>
+  actor.kind === 'record' && actor.collection.name === collection ? actor.record : undefined
+
+export const systemCaller: Caller = {
+  actor: { kind: 'system' },
+  method: '',
+  query: {},
+  headers: {},
+  address: '',
+}
+
+export function filterContext(
+  { actor, query, headers, method }: Caller,
+  body: Record<string, unknown>,
+  now: Date,
+  context = 'default',
+): FilterContext {
+  const auth =
+    actor.kind === 'record'
+      ? { ...actor.record, collectionName: actor.collection.name, collectionId: actor.collection.id }
+      : null
+  return { auth, body, query, headers, method, context, now }
+}

@@ -1,0 +1,80 @@
+import type { App } from '../app.ts'
+import type { Collection, StoredRecord } from '../collection.ts'
+import type { Executor } from '../db/database.ts'
+import { BadRequest } from '../errors.ts'
+import type { Upload } from '../files/storage.ts'
+import { newId } from '../id.ts'
+import { formatTime } from '../time.ts'
+import { allows, refuseIfClosed } from './access.ts'
+import type { Caller } from './actor.ts'
+import { applyPassword, guardIdentity } from './auth-fields.ts'
+import { applyBody, applyInitial, blankRecord } from './body.ts'
+import { openEvent } from './event.ts'
+import { keepUploads, nameUploads } from './files.ts'
+import { missingRelation, uniqueOrThrow } from './refusals.ts'
+import { failed, validate } from './validate.ts'
+import { write } from './write.ts'
+
+export type Input = { body: Readonly<Record<string, unknown>>; uploads?: readonly Upload[] }
+/** What a write leaves: the record, and values that this one answer may show. */
+export type Outcome = { record: StoredRecord; revealed: Record<string, string> }
+
+export async function create(
+  app: App,
+  database: Executor,
+  collection: Collection,
+  { body, uploads = [] }: Input,
+  caller: Caller,
+): Promise<Outcome> {
+  refuseIfClosed(collection, 'create', caller)
+  const now = app.clock()
+  const record = applyBody(collection, blankRecord(collection), body)
+  applyInitial(collection, record, body)
+  record.id = chosenId(collection, body)
+  if (!(await allows(app, database, collection, 'create', record, caller, body)))
+    throw new BadRequest(failed('create'))
+  const files = nameUploads(collection, record, null, uploads, 'create')
+  if (collection.auth) guardIdentity(record, null, caller)
+
+  const { event, fragments, revealed } = openEvent({
+    app,
+    collection,
+    action: 'create',
+    caller,
+    record,
+    before: record,
+    body,
+    uploads,
+    now,
+  })
+
+  const next = async () => {
+    const after = event.record
+    if (collection.auth) await applyPassword(collection, after, null, body, caller)
+    after.id ||= newId()
+    after.created = formatTime(now)
+    after.updated = formatTime(app.clock())
+    validate(collection, after, 'create')
+    const kept = await keepUploads(app.files, collection, after, files)
+    try {
+      const change = { collection, caller, now, fragments }
+      const written = await write(database, { ...change, action: 'create', before: null, after })
+      if (!written)
+        throw (
+          (await missingRelation(app, database, collection, after, 'create')) ??
+          new BadRequest(failed('create'))
+        )
+    } catch (error) {
+      await kept.undo()
+      throw uniqueOrThrow(collection, error, 'create')
+    }
+  }
+  const hook = app.hooksOf(collection).create
+  await (hook ? hook(event, next) : next())
+  app.committed(database, 'created', event)
+  return { record: event.record, revealed }
+}
+
+/** Auth records get their ids from the server alone: an id once used in a rule must not be taken again. */
+const chosenId = (collection: Collection, { id }: Readonly<Record<string, unknown>>): string =>
+  collection.auth || id === undefined || id === null ? '' : String(id)

@@ -1,0 +1,32 @@
+import type { App } from '../app.ts'
+import type { Collection, StoredRecord } from '../collection.ts'
+import { compile, type Executor } from '../db/database.ts'
+import { quote, sqlType, statement } from '../db/statement.ts'
+import { type FilterContext, type Predicate, type Resolved, toSql } from '../filter/index.ts'
+
+export type Condition = { resolved: Resolved; predicate?: Predicate }
+
+/**
+ * Does the condition hold for this image of a record, stored or not? Decided in memory, or, where it reads
+ * other rows, by the database with the image in the place of the row.
+ */
+export async function holds(
+  app: App,
+  collection: Collection,
+  record: StoredRecord,
+  condition: Condition,
+  context: FilterContext,
+  database: Executor = app.database,
+): Promise<boolean> {
+  if (condition.predicate) return condition.predicate(record, context)
+  const { text, parameters: conditionParameters } = compile(
+    toSql(condition.resolved, context, { alias: collection.name }),
+  )
+  const { parameters, bind } = statement()
+  parameters.push(...conditionParameters)
+  const columns = [...collection.fields].map(
+    ([name, field]) => `${bind(record[name], sqlType(field.kind))} as ${quote(name)}`,
+  )
+  const image = `(select ${columns.join(', ')}) as ${quote(collection.name)}`
+  return (await database.run(`select 1 from ${image} where ${text}`, parameters)).length === 1
+}

@@ -1,0 +1,53 @@
+// Records by collection name, as routes and hooks reach them: one operation per file beside this one.
+import type { App } from '../app.ts'
+import type { Collection } from '../collection.ts'
+import { NotFound } from '../errors.ts'
+import type { Caller } from './actor.ts'
+import { create, type Input, type Outcome } from './create.ts'
+import { remove } from './delete.ts'
+import { type ListQuery, list } from './list.ts'
+import { present, type VisibleRecord } from './present.ts'
+import { update } from './update.ts'
+import { view } from './view.ts'
+
+export type Records = ReturnType<typeof createRecords>
+
+export function createRecords(app: App) {
+  const reading = (name: string) => {
+    const collection = app.registry.find(name)
+    if (!collection) throw new NotFound('Missing collection context.')
+    return collection
+  }
+  const writing = (name: string) => {
+    const collection = app.registry.find(name)
+    if (!collection) throw new NotFound('Missing or invalid collection context.')
+    return collection
+  }
+  const answer = (collection: Collection, { record, revealed }: Outcome, caller: Caller): VisibleRecord => ({
+    ...present(collection, record, caller),
+    ...revealed,
+  })
+  return {
+    async list(name: string, query: ListQuery, caller: Caller) {
+      const collection = reading(name)
+      const page = await list(app, collection, query, caller)
+      return { ...page, items: page.items.map((record) => present(collection, record, caller)) }
+    },
+    async view(name: string, id: string, caller: Caller) {
+      const collection = reading(name)
+      return present(collection, await view(app, collection, id, caller), caller)
+    },
+    async create(name: string, input: Input, caller: Caller) {
+      const collection = writing(name)
+      return answer(collection, await create(app, app.database, collection, input, caller), caller)
+    },
+    async update(name: string, id: string, input: Input, caller: Caller) {
+      const collection = writing(name)
+      return answer(collection, await update(app, app.database, collection, id, input, caller), caller)
+    },
+    async delete(name: string, id: string, caller: Caller) {
+      const collection = reading(name)
+      await app.transaction((transaction) => remove(app, transaction, collection, id, caller))
+    },
+  }
+}

@@ -1,0 +1,130 @@
+import { and, type SQL, sql } from 'drizzle-orm'
+import type { App } from '../app.ts'
+import type { Collection, StoredRecord } from '../collection.ts'
+import { compile, type Executor } from '../db/database.ts'
+import { quote } from '../db/statement.ts'
+import { BadRequest } from '../errors.ts'
+import {
+  compile as compileFilter,
+  cost,
+  parseSort,
+  type Resolved,
+  type Scope,
+  toOrderBy,
+  toSql,
+} from '../filter/index.ts'
+import { refuseIfClosed } from './access.ts'
+import { type Caller, filterContext, isSuperuser } from './actor.ts'
+import { columnsOf } from './read.ts'
+
+/** As the query string has them; '' and undefined are the same. */
+export type ListQuery = {
+  page?: string
+  perPage?: string
+  skipTotal?: string
+  filter?: string
+  sort?: string
+}
+
+export type Page = {
+  page: number
+  perPage: number
+  totalItems: number
+  totalPages: number
+  items: StoredRecord[]
+}
+
+const PER_PAGE = 30
+const PER_PAGE_MAX = 1000
+/** What one client filter may ask of the database. */
+const BUDGET = { likes: 30, joins: 20 }
+
+export async function list(
+  app: App,
+  collection: Collection,
+  query: ListQuery,
+  caller: Caller,
+): Promise<Page> {
+  refuseIfClosed(collection, 'list', caller)
+  const page = wholeNumber(query.page, 1)
+  const perPage = Math.min(wholeNumber(query.perPage, PER_PAGE), PER_PAGE_MAX)
+  const skipTotal = goBoolean(query.skipTotal)
+  const { where, orderBy, shaped } = conditions(app, collection, query, caller)
+
+  // What a client has shaped runs apart, under a time limit.
+  const database: Executor = shaped ? app.database.guarded : app.database
+  const table = quote(collection.name)
+  const condition = compile(where)
+  const count = skipTotal
+    ? undefined
+    : database.run<{ count: number }>(
+        `select count(*)::float8 as count from ${table} where ${condition.text}`,
+        condition.parameters,
+        { prepare: !shaped },
+      )
+  const rows = compile(
+    sql`${sql.raw(`select ${columnsOf(collection)} from ${table}`)} where ${where} order by ${orderBy}
+      limit ${sql.raw(String(perPage))} offset ${(page - 1) * perPage}`,
+  )
+  const [items, total] = await Promise.all([
+    database.run<StoredRecord>(rows.text, rows.parameters, { prepare: !shaped }),
+    count,
+  ])
+  const totalItems = total ? (total[0]?.count ?? 0) : -1
+  const totalPages = total ? Math.ceil(totalItems / perPage) : -1
+  return { page, perPage, totalItems, totalPages, items }
+}
+
+function conditions(app: App, collection: Collection, query: ListQuery, caller: Caller) {
+  const context = filterContext(caller, {}, app.clock())
+  const alias = collection.name
+  const parts: SQL[] = []
+  const rule = app.rules.of(collection, 'list')
+  if (rule && !isSuperuser(caller)) parts.push(toSql(rule.resolved, context, { alias }))
+  if (query.filter) parts.push(toSql(clientFilter(app, collection, query.filter, caller), context, { alias }))
+  const rowid = sql.raw(`${quote(alias)}."_seq"`)
+  const terms = query.sort ? parseSort(query.sort, clientScope(app, collection, caller)) : []
+  const asked = toOrderBy(terms, { alias, rowid })
+  return {
+    where: and(...parts) ?? sql`true`,
+    // Insertion order settles ties, so that pages never overlap.
+    orderBy: asked ? sql`${asked}, ${rowid}` : rowid,
+    shaped: Boolean(query.filter || query.sort),
+  }
+}
+
+function clientScope(app: App, collection: Collection, caller: Caller): Scope {
+  const trusted = isSuperuser(caller)
+  return {
+    collection: app.registry.shape(collection),
+    catalog: app.registry,
+    mayUse: { request: trusted, hidden: trusted },
+  }
+}
+
+/** A filter as a client sent it: bound to what he may name, and refused when it would cost too much. */
+export function clientFilter(app: App, collection: Collection, source: string, caller: Caller): Resolved {
+  const resolved = compileFilter(source, clientScope(app, collection, caller))
+  const { likes, joins } = cost(resolved)
+  if (likes > BUDGET.likes || joins > BUDGET.joins)
+    throw new BadRequest(
+      `The filter asks too much: at most ${BUDGET.likes} "~" and ${BUDGET.joins} relation paths are allowed.`,
+    )
+  return resolved
+}
+
+/** Absent, empty and values below 1 fall back; what is no whole number is an error. */
+function wholeNumber(text: string | undefined, fallback: number): number {
+  if (!text) return fallback
+  const value = Number(text)
+  if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value)) throw new BadRequest()
+  return value < 1 ? fallback : value
+}
+
+/** The spellings that PocketBase's server takes for a boolean. */
+function goBoolean(text: string | undefined): boolean {
+  if (!text) return false
+  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true
+  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false
+  throw new BadRequest()
+}

@@ -1,0 +1,26 @@
+import type { Collection, StoredRecord } from '../collection.ts'
+import { type Caller, callerFrom, isSuperuser } from './actor.ts'
+
+export type VisibleRecord = {
+  id: string
+  collectionId: string
+  collectionName: string
+  [field: string]: unknown
+}
+
+/** The record as this caller may see it: hidden fields never, somebody else's e-mail only if he shows it. */
+export function present(collection: Collection, record: StoredRecord, caller: Caller): VisibleRecord {
+  const showsEmail =
+    collection.type !== 'auth' ||
+    record.emailVisibility === true ||
+    isSuperuser(caller) ||
+    callerFrom(caller, collection.name)?.id === record.id
+  const visible: VisibleRecord = {
+    id: record.id,
+    collectionId: collection.id,
+    collectionName: collection.name,
+  }
+  for (const [name, field] of collection.fields)
+    if (!field.hidden && (name !== 'email' || showsEmail)) visible[name] = record[name]
+  return visible
+}

@@ -1,0 +1,63 @@
+import type { Collection, RecordOf, StoredRecord } from '../collection.ts'
+import type { Executor, Row } from '../db/database.ts'
+import { quote } from '../db/statement.ts'
+
+const columns = new WeakMap<Collection, string>()
+
+/** The select list of a collection's fields, without the engine's own columns. */
+export function columnsOf(collection: Collection): string {
+  let list = columns.get(collection)
+  if (!list) {
+    const table = quote(collection.name)
+    list = [...collection.fields.keys()].map((name) => `${table}.${quote(name)}`).join(', ')
+    columns.set(collection, list)
+  }
+  return list
+}
+
+export async function readById(
+  database: Executor,
+  collection: Collection,
+  id: string,
+): Promise<StoredRecord | undefined> {
+  const [row] = await database.run<StoredRecord>(
+    `select ${columnsOf(collection)} from ${quote(collection.name)} where "id" = $1`,
+    [id],
+  )
+  return row
+}
+
+/** The record and the version that an update of it must name. */
+export async function readVersion(
+  database: Executor,
+  collection: Collection,
+  id: string,
+): Promise<{ record: StoredRecord; version: string } | undefined> {
+  const [row] = await database.run<Row & StoredRecord>(
+    `select ${columnsOf(collection)}, xmin::text as "_version" from ${quote(collection.name)} where "id" = $1`,
+    [id],
+  )
+  if (!row) return undefined
+  const { _version, ...record } = row
+  return { record: record as StoredRecord, version: String(_version) }
+}
+
+/** All records that meet a SQL condition over the collection's columns, with `$n` parameters. */
+export function findAll<C extends Collection>(
+  database: Executor,
+  collection: C,
+  condition: string,
+  parameters: readonly unknown[] = [],
+): Promise<RecordOf<C>[]> {
+  const text = `select ${columnsOf(collection)} from ${quote(collection.name)} where ${condition}`
+  return database.run<RecordOf<C>>(text, parameters)
+}
+
+export async function findOne<C extends Collection>(
+  database: Executor,
+  collection: C,
+  condition: string,
+  parameters: readonly unknown[] = [],
+): Promise<RecordOf<C> | undefined> {
+  return (await findAll(database, collection, `${condition} limit 1`, parameters))[0]
+}

@@ -1,0 +1,108 @@
+import type { App } from '../app.ts'
+import type { Collection, StoredRecord } from '../collection.ts'
+import type { Executor } from '../db/database.ts'
+import { BadRequest, Conflict, NotFound } from '../errors.ts'
+import { formatTime } from '../time.ts'
+import { allows, refuseIfClosed } from './access.ts'
+import type { Caller } from './actor.ts'
+import { applyPassword, guardIdentity } from './auth-fields.ts'
+import { applyBody } from './body.ts'
+import type { Input, Outcome } from './create.ts'
+import { openEvent } from './event.ts'
+import { keepUploads, nameUploads } from './files.ts'
+import { readVersion } from './read.ts'
+import { missingRelation, uniqueOrThrow } from './refusals.ts'
+import { failed, validate } from './validate.ts'
+import { write } from './write.ts'
+
+/** How often a write that lost a race starts again. Each loss means that somebody else won. */
+const ATTEMPTS = 20
+
+/**
+ * Reads the record, judges and changes it, and writes it back only if it still is what was judged; otherwise
+ * all of that again. So rules and hooks decide on what really is stored, without a lock held across them.
+ */
+export async function update(
+  app: App,
+  database: Executor,
+  collection: Collection,
+  id: string,
+  input: Input,
+  caller: Caller,
+): Promise<Outcome> {
+  refuseIfClosed(collection, 'update', caller)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await updateOnce(app, database, collection, id, input, caller)
+    } catch (error) {
+      if (!(error instanceof LostRace) || attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+async function updateOnce(
+  app: App,
+  database: Executor,
+  collection: Collection,
+  id: string,
+  { body, uploads = [] }: Input,
+  caller: Caller,
+): Promise<Outcome> {
+  const found = await readVersion(database, collection, id)
+  if (!found) throw new NotFound()
+  const { record: before, version } = found
+  if (!(await allows(app, database, collection, 'update', before, caller, body))) throw new NotFound()
+  refuseNewId(before, body)
+
+  const now = app.clock()
+  const record = applyBody(collection, before, body)
+  const files = nameUploads(collection, record, before, uploads, 'update')
+  if (collection.auth) guardIdentity(record, before, caller)
+  const { event, fragments, revealed } = openEvent({
+    app,
+    collection,
+    action: 'update',
+    caller,
+    record,
+    before,
+    body,
+    uploads,
+    now,
+  })
+
+  const next = async () => {
+    const after = event.record
+    if (collection.auth) await applyPassword(collection, after, before, body, caller)
+    after.id = before.id
+    after.created = before.created
+    after.updated = formatTime(now)
+    validate(collection, after, 'update')
+    const kept = await keepUploads(app.files, collection, after, files)
+    try {
+      const change = { collection, caller, now, fragments }
+      const written = await write(database, { ...change, action: 'update', before, after, version })
+      if (!written)
+        throw (await missingRelation(app, database, collection, after, 'update')) ?? new LostRace()
+    } catch (error) {
+      await kept.undo()
+      throw uniqueOrThrow(collection, error, 'update')
+    }
+  }
+  const hook = app.hooksOf(collection).update
+  await (hook ? hook(event, next) : next())
+  app.committed(database, 'updated', event)
+  return { record: event.record, revealed }
+}
+
+/** Somebody changed the row between our reading and our writing it. */
+class LostRace extends Conflict {
+  constructor() {
+    super('The record is being changed by others at this very moment; try again.')
+  }
+}
+
+function refuseNewId(before: StoredRecord, body: Readonly<Record<string, unknown>>): void {
+  if (body.id === undefined || body.id === before.id) return
+  const error = { code: 'validation_pk_change', message: 'The record primary key cannot be changed.' }
+  throw new BadRequest(failed('update'), { id: error })
+}
