@@ -32,7 +32,7 @@ export const originFetch =
     const response = await fetch(url, { ...init, redirect: 'manual' })
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel()
-      const target = URL.parse(response.headers.get('location') ?? '', url)?.origin ?? 'nowhere'
+      const target = URL.parse(response.headers.get('location') ?? '', url.href)?.origin ?? 'nowhere'
       throw new AgentError(
         `${url.origin} redirects to ${target}, which the agent does not follow; register it with the final address.`,
       )

@@ -1,0 +1,98 @@
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { AgentProcess, stateFolder } from '../support/agent-process.ts'
+import { StandIn } from '../support/stand-in-server.ts'
+
+const register = (server: string, folder: string, ...more: string[]) =>
+  new AgentProcess(['register', '--server', server, '--state-dir', folder, ...more])
+
+test('with a token from standard input: enrolled, and nothing secret is readable or said', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  const agent = register(server.url, state.folder, '--token-file', '-')
+  agent.child.stdin?.end('enrol-me\n')
+  expect(await agent.exit()).toBe(0)
+  expect(agent.output).toContain('as agent agent0000000001')
+  expect(agent.output).not.toMatch(/enrol-me|refresh-0|access-/)
+  expect(JSON.parse(state.read('agent.json'))).toMatchObject({
+    server: server.url,
+    agent_id: 'agent0000000001',
+  })
+  expect(JSON.parse(state.read('token'))).toEqual({ refresh_token: 'refresh-0' })
+  expect(statSync(state.folder).mode & 0o777).toBe(0o700)
+  expect(statSync(join(state.folder, 'token')).mode & 0o777).toBe(0o600)
+  expect(readdirSync(state.folder).sort()).toEqual(['agent.json', 'token'])
+})
+
+test('a second enrolment of a folder needs --force', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder(server.url)
+  const again = register(server.url, state.folder, '--token', 'enrol-me')
+  expect(await again.exit()).toBe(1)
+  expect(again.output).toContain('enrolled already; add --force')
+  expect(server.seen).toEqual([])
+  expect(await register(server.url, state.folder, '--token', 'enrol-me', '--force').exit()).toBe(0)
+})
+
+test('with a device code: shown, asked for until it is approved', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  const agent = register(server.url, state.folder)
+  await agent.says(/agent\/authorize\?user_code=ABCD2345[^]*code ABCD2345/)
+  await server.until(
+    'two polls',
+    () => server.seen.filter(({ body }) => body.action === 'register').length >= 2,
+  )
+  server.approved = true
+  expect(await agent.exit()).toBe(0)
+  expect(server.seen[0]?.body.hostname).not.toBe('')
+})
+
+test('a lost answer: the same key is sent again, also by a later process', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  server.approved = true
+  let lost = 0
+  server.after = ({ body }) => (body.action === 'register' && lost++ < 2 ? 'cut' : undefined)
+  expect(await register(server.url, state.folder).exit()).toBe(0)
+  const keys = server.seen.filter(({ body }) => body.action === 'register').map(({ body }) => body.enrol_key)
+  expect(keys).toHaveLength(3)
+  expect(new Set(keys).size).toBe(1)
+  expect(String(keys[0]).length).toBeGreaterThan(40)
+})
+
+test('killed between answer and disk: the key and the code are used again', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  const first = register(server.url, state.folder)
+  await server.until('a poll', () => server.seen.some(({ body }) => body.action === 'register'))
+  await first.stop('SIGKILL')
+  expect(existsSync(join(state.folder, 'agent.json'))).toBe(false)
+  server.approved = true
+  expect(await register(server.url, state.folder).exit()).toBe(0)
+  const keys = server.seen.filter(({ body }) => body.action === 'register').map(({ body }) => body.enrol_key)
+  expect(new Set(keys).size).toBe(1)
+  expect(server.seen.filter(({ body }) => body.action === 'device-auth-start')).toHaveLength(1)
+})
+
+test('a wrong token is refused with the sentence of the server', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  const agent = register(server.url, state.folder, '--token', 'wrong')
+  expect(await agent.exit()).toBe(1)
+  expect(agent.output).toContain('Unknown enrolment token.')
+})
+
+test('run refuses a folder without enrolment, and another machine', async () => {
+  using state = stateFolder()
+  const agent = new AgentProcess(['run', '--state-dir', state.folder])
+  expect(await agent.exit()).toBe(1)
+  expect(agent.output).toContain('run "npm run agent -- register --server URL" first')
+
+  const enrolment = { server: 'http://127.0.0.1:1', agent_id: 'a', machine_id: 'another', dmi_uuid: '' }
+  writeFileSync(join(state.folder, 'agent.json'), JSON.stringify({ ...enrolment, enrolled_at: '' }))
+  const clone = new AgentProcess(['run', '--state-dir', state.folder])
+  expect(await clone.exit()).toBe(1)
+  expect(clone.output).toContain('not the machine that was enrolled (machine_id differ')
+})
