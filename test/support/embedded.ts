@@ -41,14 +41,14 @@ export type ServerProcess = {
 /** Starts test/fixtures/embedded-server.ts, or a copy of it, and ends it with the test. */
 export function startServer(
   dataDir: string,
-  options: { args?: string[]; uid?: number; script?: string; node?: string; detached?: boolean } = {},
+  options: { args?: string[]; uid?: number; script?: string; cwd?: string; detached?: boolean } = {},
 ): ServerProcess {
   const { uid } = options
   const child = spawn(
-    options.node ?? process.execPath,
+    process.execPath,
     [options.script ?? fixture('embedded-server.ts'), dataDir, ...(options.args ?? [])],
     {
-      cwd: '/',
+      cwd: options.cwd ?? '/',
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: options.detached,
       ...(uid === undefined ? {} : { uid, gid: uid }),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { StartError } from '../../errors.ts'
 import type { Binaries } from './binaries.ts'
 import { type Account, runAs } from './child.ts'
@@ -90,8 +91,13 @@ async function removeLeftovers(folder: { pg: string }, server: Account): Promise
     .filter((name) => /^\d+\.init-/.test(name))
     .map((name) => join(folder.pg, name))
   if (leftovers.length === 0) return
-  const { code, stderr } = await runAs(server, 'rm', ['-rf', '--', ...leftovers])
-  if (code !== 0) throw startFailure('Removing an unfinished database', stderr, folder.pg)
+  for (const started = performance.now(); ; await wait(100)) {
+    const { code, stderr } = await runAs(server, 'rm', ['-rf', '--', ...leftovers])
+    if (code === 0) return
+    // What a killed initdb had started goes on writing until it notices.
+    if (!/Directory not empty/.test(stderr) || performance.now() - started > 10_000)
+      throw startFailure('Removing an unfinished database', stderr, folder.pg)
+  }
 }
 
 function checkCluster(cluster: string, major: number, postgres: Account): void {

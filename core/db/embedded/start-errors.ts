@@ -4,7 +4,7 @@ import { StartError } from '../../errors.ts'
 /** What PostgreSQL or the system says, and what a person can do about it; the first that matches wins. */
 const known: [RegExp, (path: string, match: RegExpMatchArray) => string][] = [
   [
-    /No space left on device|ENOSPC|Disk quota exceeded|EDQUOT/,
+    /No space left on device|ENOSPC|Check free disk space|Disk quota exceeded|EDQUOT/,
     (path) => `The disk that holds ${path} is full; free some space and start again.`,
   ],
   [
@@ -41,7 +41,7 @@ const known: [RegExp, (path: string, match: RegExpMatchArray) => string][] = [
     (path) => `Another PostgreSQL runs on ${path}; stop it, or use another --data-dir.`,
   ],
   [
-    /could not locate a valid checkpoint record|invalid checkpoint record|PANIC:|is damaged|invalid page/,
+    /could not locate a valid checkpoint record|invalid checkpoint record|incorrect checksum in control file/,
     (path) => `The database files in ${path} are damaged; restore the data folder from a backup.`,
   ],
   [
