@@ -1,0 +1,63 @@
+import { holds, read } from './compare.ts'
+import { type KnownOperand, knownValue, neverEqual } from './known.ts'
+import { type Comparison, columnType, type Operand, type Resolved } from './resolved.ts'
+import type { FilterContext } from './shape.ts'
+
+/** "The record's `field` is `value`", by JavaScript's `===`. */
+export type Equality = { field: string; value: string | number | boolean }
+
+/**
+ * What every matching record must satisfy: at least one of the given equalities. This lets subscribers be looked up
+ * by field value instead of asking each. Undefined: the filter does not reduce, any record may match. Empty: no
+ * record ever will. It holds as long as the caller and his request do; `@now` may move on.
+ */
+export function equalities(resolved: Resolved, context: FilterContext): Equality[] | undefined {
+  if (resolved.kind === 'compare') return ofComparison(resolved, context)
+  const terms = resolved.terms.map((term) => equalities(term, context))
+  if (resolved.kind === 'or')
+    return terms.every((term) => term !== undefined) ? distinct(terms.flat()) : undefined
+  // Each term of an AND is necessary by itself: the one that leaves the fewest possibilities says most.
+  return terms
+    .filter((term) => term !== undefined)
+    .sort((a, b) => a.length - b.length)
+    .at(0)
+}
+
+function ofComparison(node: Comparison, context: FilterContext): Equality[] | undefined {
+  const { op, left, right } = node
+  if (left.kind === 'macro' || right.kind === 'macro') return undefined
+  if ((op === '=' || op === '!=') && neverEqual(node, context)) return op === '=' ? [] : undefined
+  if (left.kind !== 'field' && right.kind !== 'field') return ofKnown(node, context)
+  if (op !== '=') return undefined
+  return ofField(left, right, context) ?? ofField(right, left, context)
+}
+
+function ofKnown({ op, left, right }: Comparison, context: FilterContext): [] | undefined {
+  if (left.kind === 'field' || right.kind === 'field') return undefined
+  const side = (operand: KnownOperand) => ({ value: knownValue(operand, context), source: 'known' as const })
+  return holds(op, side(left), side(right)) ? undefined : []
+}
+
+function ofField(operand: Operand, other: Operand, context: FilterContext): Equality[] | undefined {
+  if (operand.kind !== 'field' || other.kind === 'field') return undefined
+  const type = columnType(operand)
+  if (operand.hops.length > 0 || operand.modifier || type === 'json') return undefined
+
+  const field = operand.field.name
+  const value = read({ value: knownValue(other, context), source: 'known' }, type)
+  if (type === 'text') {
+    // An empty text may be stored as null or left out, and the number 7 equals no text.
+    if (value === null || value === '') return undefined
+    return typeof value === 'string' ? [{ field, value }] : []
+  }
+  if (typeof value !== 'number') return []
+  if (type === 'number') return [{ field, value }]
+  return value === 0 || value === 1 ? [{ field, value: value === 1 }] : []
+}
+
+function distinct(found: Equality[]): Equality[] {
+  const byText = new Map(
+    found.map((equality) => [JSON.stringify([equality.field, equality.value]), equality]),
+  )
+  return [...byText.values()]
+}

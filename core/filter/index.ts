@@ -1,0 +1,34 @@
+/**
+ * The language of filters and access rules: PocketBase's, parsed once into one tree with two evaluators.
+ *
+ *     source --parse--> Expr --resolve--> Resolved --+--> toSql         lists: a WHERE condition
+ *                                                    +--> toPredicate   realtime: a function of one record
+ *                                                    +--> equalities    which records can match at all
+ *                                                    +--> reads, cost   what decides it, what it takes
+ *
+ * `compare.ts` says what the operators mean, `known.ts` where this is stricter than PocketBase, and why. The folder
+ * knows nothing of HTTP, of who may do what, or of how collections are declared (`shape.ts` is all it asks for).
+ */
+import { refuseRequestPaths } from './filter-error.ts'
+import { parse } from './parse.ts'
+import { resolve, type Scope } from './resolve.ts'
+import type { Resolved } from './resolved.ts'
+
+/** From source to bound tree. Throws FilterError, or ForbiddenFilterError where only superusers may ask. */
+export function compile(source: string, scope: Scope): Resolved {
+  if (!scope.mayUse.request) refuseRequestPaths(source)
+  return resolve(parse(source), scope)
+}
+
+export { type Cost, cost } from './cost.ts'
+export { type Equality, equalities } from './equalities.ts'
+export { FilterError, ForbiddenFilterError } from './filter-error.ts'
+export { dateText } from './macros.ts'
+export { parse } from './parse.ts'
+export { type Reads, reads } from './reads.ts'
+export { type MayUse, resolve, type Scope } from './resolve.ts'
+export type { Resolved } from './resolved.ts'
+export type { Catalog, CollectionShape, FieldKind, FieldShape, FilterContext, FilterRecord } from './shape.ts'
+export { type OrderOptions, parseSort, type SortTerm, toOrderBy } from './sort.ts'
+export { type Predicate, toPredicate } from './to-predicate.ts'
+export { type SqlOptions, toSql } from './to-sql.ts'

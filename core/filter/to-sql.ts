@@ -1,0 +1,71 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Side } from './compare.ts'
+import { knownValue, neverEqual } from './known.ts'
+import { type Comparison, columnType, type FieldPath, type Operand, type Resolved } from './resolved.ts'
+import type { FilterContext } from './shape.ts'
+import { columnOf } from './sql-column.ts'
+import { compareInSql, FALSE, not, type Term, TRUE } from './sql-compare.ts'
+import { aliases, type NewAlias, pathFrom } from './sql-path.ts'
+
+/** `alias` is what the query calls the table of the filter's collection. */
+export type SqlOptions = { alias: string }
+
+/**
+ * The filter as a condition, to stand anywhere in a WHERE clause. Values are bound parameters; text compares under
+ * the C collation of its column, so that plain comparisons can use the column's index.
+ */
+export function toSql(resolved: Resolved, context: FilterContext, options: SqlOptions): SQL {
+  return condition(resolved, { ...options, context, newAlias: aliases() })
+}
+
+type QueryScope = SqlOptions & { context: FilterContext; newAlias: NewAlias }
+
+function condition(resolved: Resolved, scope: QueryScope): SQL {
+  if (resolved.kind === 'compare') return comparison(resolved, scope)
+  const terms = resolved.terms.map((term) => condition(term, scope))
+  return resolved.kind === 'and' ? all(terms) : any(terms)
+}
+
+const all = (terms: SQL[]): SQL => joined(terms, 'and', TRUE, FALSE)
+const any = (terms: SQL[]): SQL => joined(terms, 'or', FALSE, TRUE)
+
+/** A neutral term says nothing, a final one everything. */
+function joined(terms: SQL[], word: 'and' | 'or', neutral: SQL, final: SQL): SQL {
+  if (terms.includes(final)) return final
+  const telling = terms.filter((term) => term !== neutral)
+  if (telling.length <= 1) return telling[0] ?? neutral
+  return sql`(${sql.join(telling, sql.raw(` ${word} `))})`
+}
+
+function comparison(node: Comparison, scope: QueryScope): SQL {
+  const { op, left, right } = node
+  // The opposite of `=` is taken outside of all paths: "leads to no record that equals" is one anti-join.
+  if (op === '!=') return not(comparison({ ...node, op: '=' }, scope))
+  if (op === '=' && neverEqual(node, scope.context)) return FALSE
+  return along(left, scope, (leftTerm) =>
+    along(right, scope, (rightTerm) => compareInSql(op, leftTerm, rightTerm)),
+  )
+}
+
+/**
+ * Follows an operand to its value and compares there. A path to other records becomes an EXISTS over exactly these
+ * records, correlated by id, which PostgreSQL turns into a semi-join or an index look-up; a path that leads nowhere
+ * counts as null, so where null satisfies the comparison, having no such record does too.
+ */
+function along(operand: Operand, scope: QueryScope, compare: (term: Term) => SQL): SQL {
+  if (operand.kind !== 'field') return compare({ value: knownValue(operand, scope.context), source: 'known' })
+  if (operand.hops.length === 0) return compare(columnOf(operand, scope.alias))
+
+  const { from, last } = pathFrom(operand.hops, scope.alias, scope.newAlias)
+  const exists = (found: SQL): SQL => {
+    if (found === FALSE) return FALSE
+    return sql`exists (select from ${found === TRUE ? from : sql`${from} and ${found}`})`
+  }
+  return any([exists(compare(columnOf(operand, last))), all([compare(nothing(operand)), not(exists(TRUE))])])
+}
+
+/** What a path that leads nowhere is worth: null, of which there are 0. */
+const nothing = (operand: FieldPath): Side => ({
+  value: operand.modifier === 'length' ? 0 : null,
+  source: columnType(operand),
+})
