@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream, openAsBlob } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
 import { EventSource } from 'eventsource'
 import PocketBase, { BaseAuthStore, ClientResponseError } from 'pocketbase'
 import { AgentError, HttpError, Revoked, reasonOf } from './errors.ts'
+import { postMultipart } from './multipart.ts'
 import { originFetch, urlOfPath } from './origin.ts'
 import type { Session } from './session.ts'
 import type { Timings } from './timings.ts'
@@ -63,13 +64,12 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
     }
   }
 
-  const send = (method: string, path: string, body: unknown, timeoutMs: number): Promise<Answer> =>
+  const send = (method: string, path: string, body: unknown): Promise<Answer> =>
     asking(async () => {
       let date: string | null = null
       const data = await pb.send<unknown>(path, {
         method,
         body,
-        signal: AbortSignal.timeout(timeoutMs),
         fetch: async (url: string | URL | Request, init?: RequestInit) => {
           const response = await safeFetch(url, init)
           date = response.headers.get('date')
@@ -80,7 +80,7 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
     })
 
   return {
-    request: (method, path, body) => send(method, path, body, timings.requestMs),
+    request: (method, path, body) => send(method, path, body),
 
     list: (collection, filter) =>
       asking(() => pb.collection(collection).getFullList({ filter, sort: 'created', batch: PAGE })),
@@ -95,17 +95,16 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
       }
     },
 
-    async upload(path, fields, files) {
-      const form = new FormData()
-      for (const [name, value] of Object.entries(fields)) form.append(name, value)
-      for (const [name, file] of Object.entries(files)) {
-        // Backed by the file: read while it is sent, and again for a repeat.
-        const blob = await openAsBlob(file.path)
-        const part = blob.size > file.maxBytes ? blob.slice(blob.size - file.maxBytes) : blob
-        form.append(name, part, `${name.replace('_file', '')}.txt`)
-      }
-      return send('POST', path, form, timings.uploadMs)
-    },
+    upload: (path, fields, files) =>
+      asking(async () =>
+        postMultipart({
+          url: urlOfPath(origin, path),
+          headers: await ownHeaders(),
+          fields,
+          files,
+          timeoutMs: timings.uploadMs,
+        }),
+      ),
 
     download: (path, file, maxBytes) =>
       asking(async () => {

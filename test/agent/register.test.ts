@@ -39,7 +39,7 @@ test('with a device code: shown, asked for until it is approved', async () => {
   await using server = await StandIn.start()
   using state = stateFolder()
   const agent = register(server.url, state.folder)
-  await agent.says(/agent\/authorize\?user_code=ABCD2345[^]*code ABCD2345/)
+  await agent.says(/agent\/authorize\?user_code=ABCD2345[\s\S]*code ABCD2345/)
   await server.until(
     'two polls',
     () => server.seen.filter(({ body }) => body.action === 'register').length >= 2,

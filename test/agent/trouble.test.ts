@@ -40,11 +40,17 @@ test('the answer to the result is lost: reported again, one run', async () => {
   expect(runsOf(ran)).toBe(1)
 })
 
-test('every second request fails: everything still arrives', async () => {
+test('half of all requests fail: everything still arrives, each script runs once', async () => {
   await using server = await StandIn.start()
   using state = stateFolder(server.url)
-  let count = 0
-  server.before = () => (count++ % 2 === 0 ? (count % 4 === 1 ? 500 : 'cut') : undefined)
+  let seed = 42
+  const random = () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
+    return seed / 2 ** 31
+  }
+  const trouble = () => (random() < 0.75 ? undefined : random() < 0.5 ? 500 : 'cut')
+  server.before = trouble
+  server.after = trouble
   await using _agent = start(state.folder)
   const ran = join(state.folder, 'ran')
   const rows = [server.order(`printf x >>${ran}`), server.order(`printf x >>${ran}`)]
@@ -191,8 +197,9 @@ test('64 MB of output pass through the disk, not through the memory', async () =
   const row = server.order('dd if=/dev/zero bs=1M count=64 2>/dev/null | tr "\\0" x')
   const result = await server.resultOf(row.id)
   expect(String(result.stdout_file).length).toBe(64 * 1024 * 1024)
+  // With the body given to fetch it was 73 MB.
   const growth = agent.memoryMb('VmHWM') - before
-  expect(growth).toBeLessThan(40)
+  expect(growth).toBeLessThan(20)
 })
 
 test('a reader of the log that goes away does not end the agent', async () => {
