@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { defineCollection, type RecordOf } from '../core/collection.ts'
+import { bool, computed, date, hidden, json, relation, select, text } from '../core/fields/index.ts'
+import { FAMILIES, MANAGERS } from './parts/platforms.ts'
+import { signedIn } from './parts/rules.ts'
+
+const view = `${signedIn} && (user_id = @request.auth.id || id = @request.auth.id)`
+const names = z.array(z.string().max(255)).max(100)
+
+/** The agents, one per host. Made by registration only; what a heartbeat brings is not the owner's to set. */
+export const agents = defineCollection({
+  name: 'agents',
+  fields: {
+    user_id: computed(relation('users', { required: true })),
+    hostname: text({ required: true, max: 255 }),
+    os_type: computed(text({ max: 100 })),
+    os_info: computed(text({ max: 255 })),
+    os_version: computed(text({ max: 100 })),
+    platform_family: computed(select(FAMILIES, { initial: 'unknown' })),
+    package_manager: computed(select(MANAGERS)),
+    kernel_version: computed(text({ max: 255 })),
+    arch: computed(text({ max: 50 })),
+    primary_ip: computed(text({ max: 45 })),
+    all_ips: computed(json({ shape: names })),
+    version: computed(text({ max: 50 })),
+    status: select(['active', 'inactive', 'revoked'], { initial: 'active' }),
+    last_seen: computed(date()),
+    boot_id: computed(text({ max: 100 })),
+    pending_reboot_id: computed(relation('reboot_operations')),
+    reboot_required: computed(bool()),
+    reboot_reason: computed(text({ max: 500 })),
+    compliance: computed(select(['up_to_date', 'updates_available', 'unknown'], { initial: 'unknown' })),
+    tags: json({ shape: names }),
+    capabilities: computed(json({ shape: names })),
+    update_channel: text({ max: 50 }),
+    last_update_at: computed(date()),
+    last_update_error: computed(text()),
+    refresh_token_hash: hidden(computed(text())),
+    refresh_token_expires: hidden(computed(date())),
+    enrol_key_hash: hidden(computed(text())),
+  },
+  rules: {
+    list: view,
+    view,
+    create: null,
+    update: `${signedIn} && user_id = @request.auth.id`,
+    delete: `${signedIn} && user_id = @request.auth.id`,
+  },
+  auth: { tokenSeconds: 3600, password: false, refreshable: false, active: 'status != "revoked"' },
+  indexes: [{ fields: ['user_id'] }, { fields: ['refresh_token_hash'] }, { fields: ['enrol_key_hash'] }],
+})
+
+export type Agent = RecordOf<typeof agents>

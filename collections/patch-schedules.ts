@@ -1,0 +1,26 @@
+import { defineCollection } from '../core/collection.ts'
+import { bool, select } from '../core/fields/index.ts'
+import { calendar, calendarState } from './parts/calendar.ts'
+import { owner, signedIn } from './parts/rules.ts'
+import { container, target } from './parts/targets.ts'
+
+/** When a host or container is patched by itself: one per target. */
+export const patchSchedules = defineCollection({
+  name: 'patch_schedules',
+  fields: {
+    ...target,
+    ...container,
+    ...calendar,
+    mode: select(['dry-run', 'apply'], { initial: 'apply' }),
+    security_only: bool(),
+    after_patch: select(['never', 'if_required', 'always'], { initial: 'never' }),
+    snapshot: bool(),
+    ...calendarState,
+  },
+  rules: { list: owner, view: owner, create: signedIn, update: owner, delete: owner },
+  indexes: [
+    { fields: ['agent_id', 'lxc_id'], unique: true },
+    { fields: ['user_id'] },
+    { fields: ['next_run_at'] },
+  ],
+})

@@ -1,0 +1,19 @@
+import { defineCollection } from '../core/collection.ts'
+import { bool, date, text } from '../core/fields/index.ts'
+import { foundRules } from './parts/found.ts'
+import { guest } from './parts/guest.ts'
+
+/** A virtual machine. */
+export const proxmoxQemu = defineCollection({
+  name: 'proxmox_qemu',
+  fields: {
+    ...guest,
+    kvm: bool(),
+    boot: text({ max: 255 }),
+    host_cpu: text({ max: 255 }),
+    vmgenid: text({ max: 255 }),
+    recorded_at: date(),
+  },
+  rules: foundRules,
+  indexes: [{ fields: ['user_id', 'cluster_id', 'node_id', 'vmid'], unique: true }],
+})
