@@ -91,7 +91,10 @@ export function startServer(
   }
 }
 
-/** PostgreSQL's processes in a folder, except those that have ended and wait to be collected. */
+/**
+ * PostgreSQL's processes in a folder, except those that have ended and wait to be collected. Root in a container
+ * without CAP_SYS_PTRACE may not look and sees none.
+ */
 export function postgresProcesses(folder: string): number[] {
   return fs
     .readdirSync('/proc')

@@ -41,6 +41,7 @@ async function askHolder(folder: DataFolder): Promise<number | undefined> {
     username: adminRole,
     max: 1,
     connect_timeout: 5,
+    onnotice: () => undefined,
   })
   try {
     return await serverLockHolder(sql)

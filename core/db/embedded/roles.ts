@@ -4,7 +4,13 @@ import type { ConnectionOptions } from './server-lock.ts'
 
 /** Creates the server's role and database when missing; every step may have been done before a kill. */
 export async function ensureDatabase(connection: ConnectionOptions): Promise<void> {
-  const sql = postgres({ ...connection, database: 'postgres', username: adminRole, max: 1 })
+  const sql = postgres({
+    ...connection,
+    database: 'postgres',
+    username: adminRole,
+    max: 1,
+    onnotice: () => undefined,
+  })
   try {
     const [role] = await sql`select 1 from pg_roles where rolname = ${appRole}`
     if (!role)

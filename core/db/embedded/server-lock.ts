@@ -66,24 +66,49 @@ export function isAlive(pid: number): boolean {
 
 /**
  * Takes the advisory lock on a connection of its own, which lives as long as the server, so that everybody with
- * a connection to the database can see which process serves it. Throws StartError that names the holder.
+ * a connection to the database can see which process serves it. Taken again when the connection was lost.
+ * Throws StartError that names the holder.
  */
 export async function holdServerLock(connection: ConnectionOptions): Promise<{ end(): Promise<void> }> {
+  let held = false
   const sql = postgres({
     ...connection,
     max: 1,
     idle_timeout: 0,
     max_lifetime: 0,
     connection: { application_name: `${holderName}${process.pid}` },
+    onnotice: () => undefined,
+    onclose: () => held && takeAgain(),
   })
-  try {
+  const take = async () => {
     const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${lockKey}::bigint) as taken`
     if (!row?.taken) throw alreadyRunning(await serverLockHolder(sql))
+  }
+  const takeAgain = async () => {
+    held = false
+    for (; !held && !ended; await wait(500))
+      await take().then(
+        () => {
+          held = true
+        },
+        // PostgreSQL recovers, or ends for good and this server with it; the lock on the folder stays.
+        () => undefined,
+      )
+  }
+  let ended = false
+  const end = () => {
+    ended = true
+    held = false
+    return sql.end({ timeout: 0 })
+  }
+  try {
+    await take()
+    held = true
   } catch (error) {
-    await sql.end({ timeout: 0 })
+    await end()
     throw error
   }
-  return { end: () => sql.end({ timeout: 0 }) }
+  return { end }
 }
 
 /** The pid of the server that holds the advisory lock of this cluster, if any. */

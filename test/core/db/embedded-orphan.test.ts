@@ -1,15 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chownSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { findPackage, usableBinaries } from '../../../core/db/embedded/binaries.ts'
 import { accountOptions } from '../../../core/db/embedded/child.ts'
 import { openDataFolder } from '../../../core/db/embedded/data-folder.ts'
 import { openLog } from '../../../core/db/embedded/log-file.ts'
 import { startPostmaster } from '../../../core/db/embedded/postmaster.ts'
+import { isAlive } from '../../../core/db/embedded/server-lock.ts'
 import { startEmbedded } from '../../../core/db/embedded/start.ts'
 import { postgresAccount, serverAccount } from '../../../core/db/embedded/system-user.ts'
-import { noPostgresLeft, postgresProcesses, startServer, tempFolder } from '../../support/embedded.ts'
+import { noPostgresLeft, startServer, tempFolder } from '../../support/embedded.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const server = serverAccount()
 const account = await postgresAccount(server)
@@ -54,7 +57,7 @@ test('a server whose lock file was removed is still found, by its lock in the da
   await expect(startEmbedded({ dataDir })).rejects.toThrow(
     `Patchbase is already running on this data folder as process ${first.pid};`,
   )
-  expect(postgresProcesses(dataDir)).toContain(pid)
+  expect(isAlive(pid)).toBe(true)
   first.child.kill('SIGTERM')
   expect(await first.exited).toBe(0)
 })
@@ -84,7 +87,7 @@ test('a PostgreSQL of another folder with the number of an old one is not touche
   leavePidFile(join(dataDir, 'pg', String(binaries.major)), running)
   await using embedded = await startEmbedded({ dataDir })
   expect(embedded.pid).not.toBe(running.pid)
-  expect(postgresProcesses(other)).toContain(running.pid)
+  expect(isAlive(running.pid)).toBe(true)
 })
 
 test('the package is found where npm put it, and its absence has a remedy', () => {
