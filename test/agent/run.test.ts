@@ -230,3 +230,25 @@ test('a rotated refresh token is on the disk', async () => {
   await agent.says(/Subscribed/)
   expect(JSON.parse(state.read('token'))).toEqual({ refresh_token: 'refresh-1' })
 })
+
+test('an event rings at once, also after the stream was lost; the list is read to its last page', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder(server.url)
+  for (let n = 0; n < 230; n++) server.order('true', { status: 'running', claim: `of another ${n}` })
+  await using agent = start(state.folder, { listMs: 60_000, backoffMaxMs: 50, heartbeatMs: 100 })
+  const beats = () => server.seen.filter(({ body }) => body.action === 'ingest-metrics').length
+  /** Some heartbeats later nothing but an event makes the agent look again. */
+  const quiet = async () => {
+    const until = beats() + 4
+    await server.until('some heartbeats', () => beats() >= until)
+  }
+  await agent.says(/Subscribed/)
+  await quiet()
+  await server.resultOf(server.order('echo one').id)
+  const before = server.requests('POST', '/api/realtime').length
+  await server.down()
+  await server.up()
+  await server.until('the next subscription', () => server.requests('POST', '/api/realtime').length > before)
+  await quiet()
+  await server.resultOf(server.order('echo two').id)
+})
