@@ -35,6 +35,8 @@ export const patchOperations = defineCollection({
     script_sha256: computed(text()),
     script_args: computed(text({ max: 100_000 })),
     exclusions: json({ shape: names }),
+    /** What the caller himself asked to leave out, apart from the exceptions that hold at the claim. */
+    requested_exclusions: computed(json({ shape: names })),
     security_only: bool(),
     packages: json({ shape: names }),
     schedule_id: computed(relation('patch_schedules', { keep: true })),

@@ -1,8 +1,8 @@
 import { defineCollection } from '../core/collection.ts'
 import { computed, date, relation, select, text } from '../core/fields/index.ts'
-import { FAMILIES, MANAGERS } from './parts/platforms.ts'
 import { foundRules } from './parts/found.ts'
 import { guest } from './parts/guest.ts'
+import { FAMILIES, MANAGERS } from './parts/platforms.ts'
 
 /** A container; one that discovery no longer finds stays, with status `removed`. */
 export const proxmoxLxc = defineCollection({

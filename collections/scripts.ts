@@ -20,7 +20,10 @@ export const scripts = defineCollection({
     built_in: computed(bool()),
   },
   rules: { list: signedIn, view: signedIn, create: null, update: null, delete: null },
-  indexes: [{ fields: ['platform_family', 'os_version'] }],
+  indexes: [
+    { fields: ['platform_family', 'os_version'] },
+    { fields: ['platform_family', 'name', 'sha256'], unique: true, where: 'built_in' },
+  ],
 })
 
 export type Script = RecordOf<typeof scripts>

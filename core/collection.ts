@@ -50,7 +50,9 @@ type AuthFields = {
 }
 /** A stored record as hooks see it. */
 export type RecordOf<C> =
-  C extends Collection<infer F> ? Common & Partial<AuthFields> & { [K in keyof F]: ValueOf<F[K]> } : never
+  C extends Collection<infer F>
+    ? Common & Partial<AuthFields> & { -readonly [K in keyof F]: ValueOf<F[K]> }
+    : never
 /** A record whose collection is known at run time only. */
 export type StoredRecord = Common & { [field: string]: unknown }
 

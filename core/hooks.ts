@@ -1,5 +1,6 @@
 import type { App } from './app.ts'
 import type { Action, Collection, RecordOf, StoredRecord } from './collection.ts'
+import type { Executor } from './db/database.ts'
 import type { Fragment } from './db/statement.ts'
 import type { Upload } from './files/storage.ts'
 import type { Caller } from './records/actor.ts'
@@ -7,6 +8,8 @@ import type { Caller } from './records/actor.ts'
 /** A write on its way to the database. Around hooks may change `record`, or throw to stop it. */
 export type WriteEvent<R = StoredRecord> = {
   readonly app: App
+  /** Where the write happens, for what hooks read: a batch sees its own earlier requests. */
+  readonly database: Executor
   readonly collection: Collection
   readonly action: Action
   readonly caller: Caller
@@ -20,6 +23,11 @@ export type WriteEvent<R = StoredRecord> = {
   readonly now: Date
   /** Adds to the write's own statement: it happens with the write or not at all. */
   also(fragment: Fragment): void
+  /**
+   * Adds a condition under which the row is written at all, and the error for when it is not met at that very
+   * moment. Rows that it reads `for update` stay as they are until the write has committed.
+   */
+  require(condition: Fragment, refusal: () => Error): void
   /** Shows a value once, in the answer to this call. */
   reveal(key: string, value: string): void
 }

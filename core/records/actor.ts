@@ -15,12 +15,21 @@ export type Caller = {
   headers: Record<string, string>
   /** Address the request came from; '' for the server's own acts. */
   address: string
+  /**
+   * The product's name for what is being done, where that is more than a record operation: hooks tell a report
+   * from a plain update by it. Only endpoints and jobs set it.
+   */
+  act?: string
+  /** The endpoint has checked the caller's right by other means than rules, such as a one-time code. */
+  trusted?: boolean
 }
 
 export const SUPERUSERS = '_superusers'
 
-export const isSuperuser = ({ actor }: Caller): boolean =>
-  actor.kind === 'system' || (actor.kind === 'record' && actor.collection.name === SUPERUSERS)
+export const isSuperuser = ({ actor, trusted }: Caller): boolean =>
+  trusted === true ||
+  actor.kind === 'system' ||
+  (actor.kind === 'record' && actor.collection.name === SUPERUSERS)
 
 /** The caller's record, if he comes from that collection. */
 export const callerFrom = ({ actor }: Caller, collection: string): StoredRecord | undefined =>

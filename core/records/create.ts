@@ -36,8 +36,9 @@ export async function create(
   const files = nameUploads(collection, record, null, uploads, 'create')
   if (collection.auth) guardIdentity(record, null, caller)
 
-  const { event, fragments, revealed } = openEvent({
+  const { event, fragments, guards, revealed, refusal } = openEvent({
     app,
+    database,
     collection,
     action: 'create',
     caller,
@@ -57,21 +58,22 @@ export async function create(
     validate(collection, after, 'create')
     const kept = await keepUploads(app.files, collection, after, files)
     try {
-      const change = { collection, caller, now, fragments }
+      const change = { collection, caller, now, fragments, guards }
       const written = await write(database, { ...change, action: 'create', before: null, after })
       if (!written)
         throw (
           (await missingRelation(app, database, collection, after, 'create')) ??
+          refusal() ??
           new BadRequest(failed('create'))
         )
     } catch (error) {
       await kept.undo()
       throw uniqueOrThrow(collection, error, 'create')
     }
+    app.committed(database, 'created', event)
   }
   const hook = app.hooksOf(collection).create
   await (hook ? hook(event, next) : next())
-  app.committed(database, 'created', event)
   return { record: event.record, revealed }
 }
 

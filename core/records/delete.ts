@@ -31,6 +31,7 @@ export async function remove(
   const now = app.clock()
   const { event, fragments } = openEvent({
     app,
+    database: transaction,
     collection,
     action: 'delete',
     caller,
@@ -51,10 +52,10 @@ export async function remove(
       now,
       fragments,
     })
+    app.committed(transaction, 'deleted', event)
   }
   const hook = app.hooksOf(collection).delete
   await (hook ? hook(event, next) : next())
-  app.committed(transaction, 'deleted', event)
 }
 
 async function releaseReferences(

@@ -57,6 +57,8 @@ export async function keepUploads(
   try {
     for (const [field, upload] of uploads) {
       const name = String(record[field])
+      // A hook may have decided against the file.
+      if (name === '') continue
       await store.keep(upload, collection.id, record.id, name)
       done.push(name)
     }

@@ -58,8 +58,9 @@ async function updateOnce(
   const record = applyBody(collection, before, body)
   const files = nameUploads(collection, record, before, uploads, 'update')
   if (collection.auth) guardIdentity(record, before, caller)
-  const { event, fragments, revealed } = openEvent({
+  const { event, fragments, guards, revealed } = openEvent({
     app,
+    database,
     collection,
     action: 'update',
     caller,
@@ -79,7 +80,7 @@ async function updateOnce(
     validate(collection, after, 'update')
     const kept = await keepUploads(app.files, collection, after, files)
     try {
-      const change = { collection, caller, now, fragments }
+      const change = { collection, caller, now, fragments, guards }
       const written = await write(database, { ...change, action: 'update', before, after, version })
       if (!written)
         throw (await missingRelation(app, database, collection, after, 'update')) ?? new LostRace()
@@ -87,10 +88,10 @@ async function updateOnce(
       await kept.undo()
       throw uniqueOrThrow(collection, error, 'update')
     }
+    app.committed(database, 'updated', event)
   }
   const hook = app.hooksOf(collection).update
   await (hook ? hook(event, next) : next())
-  app.committed(database, 'updated', event)
   return { record: event.record, revealed }
 }
 

@@ -10,6 +10,7 @@ export type Change = {
   caller: Caller
   now: Date
   fragments: readonly Fragment[]
+  guards?: readonly Fragment[]
 } & (
   | { action: 'create'; before: null; after: StoredRecord }
   | { action: 'update'; before: StoredRecord; after: StoredRecord; version: string }
@@ -47,7 +48,7 @@ function rowStatement(change: Change, bind: Bind): string {
   if (change.action === 'delete') return `delete from ${table} where "id" = ${bind(change.before.id)}`
 
   const { after } = change
-  const guards = relationGuards(change, bind)
+  const guards = [...relationGuards(change, bind), ...(change.guards ?? []).map((guard) => guard(bind))]
   const value = (name: string) => bind(after[name], sqlType(collection.fields.get(name)?.kind ?? 'text'))
   if (change.action === 'create') {
     const names = [...collection.fields.keys()]

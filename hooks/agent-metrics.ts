@@ -1,0 +1,107 @@
+import { z } from 'zod'
+import { agentMetrics } from '../collections/agent-metrics.ts'
+import { type Agent, agents } from '../collections/agents.ts'
+import type { App } from '../core/app.ts'
+import { quote, statement } from '../core/db/statement.ts'
+import { Forbidden } from '../core/errors.ts'
+import { hooksFor } from '../core/hooks.ts'
+import { newId } from '../core/id.ts'
+import { fieldsOf } from '../core/input.ts'
+import { callerFrom } from '../core/records/actor.ts'
+import { changes } from '../core/records/audit.ts'
+import { formatTime } from '../core/time.ts'
+import { applyFacts } from './enrolment/facts.ts'
+
+const amount = z.number().finite().nonnegative().catch(0)
+const Filesystem = z.object({
+  device: z.string().max(255).catch(''),
+  mount_path: z.string().max(1000).catch(''),
+  used_gb: amount,
+  free_gb: amount,
+  total_gb: amount,
+  usage_percent: amount,
+})
+const Metrics = z.object({
+  cpu_percent: amount,
+  cpu_cores: amount,
+  memory_used_gb: amount,
+  memory_total_gb: amount,
+  memory_percent: amount,
+  disk_used_gb: amount,
+  disk_total_gb: amount,
+  disk_usage_percent: amount,
+  load_average: z.object({ one_min: amount, five_min: amount, fifteen_min: amount }).catch({
+    one_min: 0,
+    five_min: 0,
+    fifteen_min: 0,
+  }),
+  network_stats: z.object({ in_gb: amount, out_gb: amount }).catch({ in_gb: 0, out_gb: 0 }),
+  filesystems: z.array(Filesystem).max(100).catch([]),
+})
+
+/**
+ * A heartbeat. It comes from every host twice a minute, so it is one statement without event, log or audit;
+ * only facts of the host that have changed are a change of its record.
+ */
+export default hooksFor(agentMetrics, {
+  async create({ app, caller, body, now, record }) {
+    const agent = callerFrom(caller, 'agents') as Agent | undefined
+    if (caller.act !== 'ingest' || !agent) throw new Forbidden('Metrics are reported by agents only.')
+    const metrics = fieldsOf(Metrics, body)
+    const facts = { ...agent }
+    applyFacts(facts, body)
+    if (Object.keys(changes(agents, agent, facts)).length > 0)
+      await app.records.update('agents', agent.id, { body }, { ...caller, act: 'heartbeat', trusted: true })
+
+    const at = formatTime(now)
+    const { load_average: load, network_stats: network, ...plain } = metrics
+    Object.assign(record, plain, {
+      id: newId(),
+      created: at,
+      updated: at,
+      agent_id: agent.id,
+      user_id: agent.user_id,
+      network_in_gb: network.in_gb,
+      network_out_gb: network.out_gb,
+      load_avg_1min: load.one_min,
+      load_avg_5min: load.five_min,
+      load_avg_15min: load.fifteen_min,
+      recorded_at: at,
+    })
+    const { parameters, bind } = statement()
+    const names = [...agentMetrics.fields.keys()]
+    const value = (name: string) => {
+      const given = (record as Record<string, unknown>)[name]
+      return bind(
+        given,
+        typeof given === 'number' ? 'double precision' : name === 'filesystems' ? 'json' : 'text',
+      )
+    }
+    const kept = new Set(['id', 'created', 'agent_id'])
+    const sets = names
+      .filter((name) => !kept.has(name))
+      .map((name) => `${quote(name)} = excluded.${quote(name)}`)
+    await app.database.run(
+      `with seen as (update "agents" set "last_seen" = ${bind(at)} where "id" = ${bind(agent.id)})
+       insert into "agent_metrics" (${names.map(quote).join(', ')}) values (${names.map(value).join(', ')})
+       on conflict ("agent_id") do update set ${sets.join(', ')}`,
+      parameters,
+    )
+    await releaseLost(app, agent, body.jobs)
+  },
+})
+
+/**
+ * An agent that lists its live jobs frees the targets of those it has lost: nothing of ours runs there any more.
+ */
+async function releaseLost(app: App, agent: Agent, jobs: unknown): Promise<void> {
+  if (!Array.isArray(jobs)) return
+  const live = jobs.filter((job) => typeof job === 'string')
+  await app.database.run(
+    `delete from "operation_locks" using "patch_operations" operation
+     where "operation_locks"."agent_id" = $1 and operation."id" = "operation_locks"."operation"
+       and operation."status" = 'failed' and operation."outcome" = 'lease_lost'
+       and operation."id" <> all ($2::text[])`,
+    [agent.id, live],
+  )
+}

@@ -1,0 +1,40 @@
+import { agents } from '../collections/agents.ts'
+import { BadRequest, Forbidden } from '../core/errors.ts'
+import { hooksFor } from '../core/hooks.ts'
+import { randomText } from '../core/id.ts'
+import { applyFacts } from './enrolment/facts.ts'
+import { renewRefreshToken } from './enrolment/refresh.ts'
+import { register } from './enrolment/register.ts'
+
+const OWNERS_FIELDS = ['hostname', 'tags', 'status', 'update_channel'] as const
+
+export default hooksFor(agents, {
+  async create(event, next) {
+    if (event.caller.act !== 'register') throw new Forbidden('Agents are made by registration only.')
+    return register(event, next)
+  },
+
+  async update(event, next) {
+    const { before, body, caller } = event
+    const asked = event.record
+    event.record = { ...before }
+    if (caller.act === 'heartbeat') applyFacts(event.record, body)
+    else if (caller.act === 'refresh') renewRefreshToken(event)
+    else for (const field of OWNERS_FIELDS) Object.assign(event.record, { [field]: asked[field] })
+    const { record } = event
+    if (before.status === 'revoked' && record.status !== 'revoked')
+      throw new BadRequest('Failed to update record.', {
+        status: {
+          code: 'validation_invalid_value',
+          message: 'A revoked agent stays revoked; enrol the host anew.',
+        },
+      })
+    if (record.status === 'revoked' && before.status !== 'revoked') {
+      record.tokenKey = randomText(50)
+      record.refresh_token_hash = ''
+      record.refresh_token_expires = ''
+      record.enrol_key_hash = ''
+    }
+    return next()
+  },
+})

@@ -1,0 +1,25 @@
+import { enrolmentTokens } from '../collections/enrolment-tokens.ts'
+import { BadRequest, Forbidden } from '../core/errors.ts'
+import { hooksFor } from '../core/hooks.ts'
+import { randomText, sha256 } from '../core/id.ts'
+import { callerFrom } from '../core/records/actor.ts'
+
+const TOKEN_LENGTH = 40
+
+export default hooksFor(enrolmentTokens, {
+  async create(event, next) {
+    const { record, caller, body } = event
+    const user = callerFrom(caller, 'users')
+    if (callerFrom(caller, 'agents')) throw new Forbidden('Agents cannot enrol other agents.')
+    // A superuser is no user: he says whose hosts these will be.
+    record.user_id = user?.id ?? String(body.user_id ?? '')
+    if (record.user_id === '')
+      throw new BadRequest('Failed to create record.', {
+        user_id: { code: 'validation_required', message: 'Say whose agents the token enrols.' },
+      })
+    const token = `pbe_${randomText(TOKEN_LENGTH)}`
+    record.token = sha256(token)
+    event.reveal('token', token)
+    return next()
+  },
+})

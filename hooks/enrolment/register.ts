@@ -1,0 +1,108 @@
+import { type Agent, agents } from '../../collections/agents.ts'
+import { deviceCodes } from '../../collections/device-codes.ts'
+import { enrolmentTokens } from '../../collections/enrolment-tokens.ts'
+import type { RecordOf } from '../../core/collection.ts'
+import { BadRequest } from '../../core/errors.ts'
+import type { WriteEvent } from '../../core/hooks.ts'
+import { newId, sha256 } from '../../core/id.ts'
+import { findOne } from '../../core/records/read.ts'
+import { formatTime } from '../../core/time.ts'
+import { applyFacts, hostnameOf } from './facts.ts'
+import { giveRefreshToken } from './refresh.ts'
+
+type DeviceCode = RecordOf<typeof deviceCodes>
+type EnrolmentToken = RecordOf<typeof enrolmentTokens>
+
+const invalid = () => new BadRequest('The code or token is unknown, expired or already used.')
+
+/**
+ * Makes an agent of a host that shows an authorised device code or an enrolment token. A code works once, except
+ * that the host which used it, known by its enrol key, gets the same agent again while the code lives: the first
+ * answer may have been lost.
+ */
+export async function register(event: WriteEvent<Agent>, write: () => Promise<void>): Promise<void> {
+  const { database, body, record } = event
+  const enrolKey =
+    typeof body.enrol_key === 'string' && body.enrol_key.length >= 16 ? sha256(body.enrol_key) : ''
+  const { device_code: deviceCode, enrolment_token: enrolmentToken } = body
+  if (typeof deviceCode === 'string' && deviceCode !== '') {
+    const code = await findOne(database, deviceCodes, '"device_code" = $1', [sha256(deviceCode)])
+    const again = code && (await registeredBefore(event, code.agent_id, enrolKey, code.expires_at))
+    if (again) return repeat(event, again)
+    useDeviceCode(event, code)
+  } else if (typeof enrolmentToken === 'string' && enrolmentToken !== '') {
+    const token = await findOne(database, enrolmentTokens, '"token" = $1', [sha256(enrolmentToken)])
+    const earlier =
+      enrolKey && token && (await findOne(database, agents, '"enrol_key_hash" = $1', [enrolKey]))
+    if (earlier && earlier.user_id === token.user_id && earlier.status !== 'revoked')
+      return repeat(event, earlier)
+    useEnrolmentToken(event, token)
+  } else throw new BadRequest('Send a device_code or an enrolment_token.')
+  record.hostname = hostnameOf(body)
+  applyFacts(record, body)
+  record.last_seen = formatTime(event.now)
+  record.enrol_key_hash = enrolKey
+  giveRefreshToken(event, record)
+  return write()
+}
+
+async function registeredBefore(
+  { database, now }: WriteEvent<Agent>,
+  id: string,
+  enrolKey: string,
+  until: string,
+): Promise<Agent | undefined> {
+  if (id === '' || enrolKey === '' || until <= formatTime(now)) return undefined
+  return findOne(database, agents, `"id" = $1 and "enrol_key_hash" = $2 and "status" <> 'revoked'`, [
+    id,
+    enrolKey,
+  ])
+}
+
+/** The same agent with a new refresh token; the lost answer's one is worth nothing. */
+async function repeat(event: WriteEvent<Agent>, agent: Agent): Promise<void> {
+  const record = { ...agent }
+  giveRefreshToken(event, record)
+  await event.database.run(
+    'update "agents" set "refresh_token_hash" = $1, "refresh_token_expires" = $2 where "id" = $3',
+    [record.refresh_token_hash, record.refresh_token_expires, record.id],
+  )
+  event.record = record
+}
+
+function useDeviceCode(event: WriteEvent<Agent>, code: DeviceCode | undefined): void {
+  const { record, now } = event
+  if (!code || code.status === 'used' || code.expires_at <= formatTime(now)) throw invalid()
+  if (code.status !== 'authorized') throw new BadRequest('device not authorized yet')
+  record.id = newId()
+  record.user_id = code.user_id
+  event.require(
+    (bind) =>
+      `exists (select 1 from "device_codes" where "id" = ${bind(code.id)} and "status" = 'authorized' for update)`,
+    invalid,
+  )
+  event.also(
+    (bind) =>
+      `update "device_codes" set "status" = 'used', "agent_id" = ${bind(record.id)}
+       where "id" = ${bind(code.id)} and exists (select 1 from written)`,
+  )
+}
+
+function useEnrolmentToken(event: WriteEvent<Agent>, token: EnrolmentToken | undefined): void {
+  const { record, now } = event
+  const over = token && token.expires_at !== '' && token.expires_at <= formatTime(now)
+  if (!token || over || (token.max_uses > 0 && token.uses >= token.max_uses)) throw invalid()
+  record.user_id = token.user_id
+  record.tags = token.tags
+  event.require(
+    (bind) =>
+      `exists (select 1 from "enrolment_tokens" where "id" = ${bind(token.id)}
+         and ("max_uses" = 0 or "uses" < "max_uses") for update)`,
+    invalid,
+  )
+  event.also(
+    (bind) =>
+      `update "enrolment_tokens" set "uses" = "uses" + 1
+       where "id" = ${bind(token.id)} and exists (select 1 from written)`,
+  )
+}

@@ -1,0 +1,43 @@
+// What happens when a record changes, one file per collection, and when time passes, one file per job.
+import type { BoundHooks } from '../core/hooks.ts'
+import type { Job } from '../core/jobs.ts'
+import agentMetrics from './agent-metrics.ts'
+import agents from './agents.ts'
+import auditLog from './audit-log.ts'
+import deviceCodes from './device-codes.ts'
+import enrolmentTokens from './enrolment-tokens.ts'
+import { endLeases } from './jobs/end-leases.ts'
+import { expireOperations } from './jobs/expire-operations.ts'
+import { forgetDeviceCodes } from './jobs/forget-device-codes.ts'
+import { recheckStreams } from './jobs/recheck-streams.ts'
+import { sweepFiles } from './jobs/sweep-files.ts'
+import { trimChangeLog } from './jobs/trim-change-log.ts'
+import packageExceptions from './package-exceptions.ts'
+import patchOperations from './patch-operations.ts'
+import patchSchedules from './patch-schedules.ts'
+import scripts from './scripts.ts'
+import superusers from './superusers.ts'
+import users from './users.ts'
+
+export const hooks: readonly BoundHooks[] = [
+  superusers,
+  users,
+  agents,
+  agentMetrics,
+  enrolmentTokens,
+  deviceCodes,
+  scripts,
+  patchOperations,
+  packageExceptions,
+  patchSchedules,
+  auditLog,
+]
+
+export const jobs: readonly Job[] = [
+  endLeases(),
+  expireOperations,
+  recheckStreams,
+  trimChangeLog,
+  forgetDeviceCodes,
+  sweepFiles,
+]

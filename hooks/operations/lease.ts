@@ -1,0 +1,36 @@
+import { type PatchOperation, patchOperations } from '../../collections/patch-operations.ts'
+import type { App } from '../../core/app.ts'
+import { Conflict } from '../../core/errors.ts'
+import type { WriteEvent } from '../../core/hooks.ts'
+import { systemCaller } from '../../core/records/actor.ts'
+import { findAll } from '../../core/records/read.ts'
+import { formatTime } from '../../core/time.ts'
+import { LEASE_SECONDS } from './states.ts'
+
+/** Nobody has renewed the claim: a failure until the agent speaks again. The target stays locked. */
+export function loseLease(event: WriteEvent<PatchOperation>): void {
+  const { before, now } = event
+  // Renewed between the sweep's look and this.
+  if (before.status !== 'running' || before.lease_expires_at > formatTime(now))
+    throw new Conflict('The lease is alive.')
+  event.record = {
+    ...before,
+    status: 'failed',
+    outcome: 'lease_lost',
+    completed_at: formatTime(now),
+    error_message: `The agent was not heard of for ${LEASE_SECONDS} seconds; the script may still be running.`,
+  }
+}
+
+/** Ends, one by one, what `condition` finds; what has moved on meanwhile is left alone. */
+export async function sweep(app: App, act: string, condition: string, parameters: unknown[]): Promise<void> {
+  const due = await findAll(app.database, patchOperations, `${condition} limit 1000`, parameters)
+  for (const { id } of due) {
+    try {
+      await app.records.update('patch_operations', id, { body: {} }, { ...systemCaller, act })
+    } catch (error) {
+      if (!(error instanceof Conflict)) throw error
+      app.log.debug({ operation: id, act }, 'An operation moved on before the sweep came to it.')
+    }
+  }
+}

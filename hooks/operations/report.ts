@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import { OUTCOMES, type PatchOperation } from '../../collections/patch-operations.ts'
+import { Conflict } from '../../core/errors.ts'
+import type { WriteEvent } from '../../core/hooks.ts'
+import { fieldsOf } from '../../core/input.ts'
+import { callerFrom } from '../../core/records/actor.ts'
+import { formatTime } from '../../core/time.ts'
+import { releaseLock } from './lock.ts'
+import { resultOf } from './result.ts'
+import { isLost } from './states.ts'
+
+// Multipart brings everything as text.
+const Report = z.object({
+  claim: z.string().max(100).default(''),
+  exit_code: z.preprocess(
+    (value) => (value === '' || value === null ? undefined : value),
+    z.coerce.number().int().min(-1).max(255).optional(),
+  ),
+  status: z.enum(['completed', 'failed', 'cancelled']).optional().catch(undefined),
+  outcome: z.enum(OUTCOMES).optional().catch(undefined),
+  error_message: z.string().default(''),
+})
+
+const MESSAGE_LENGTH_MAX = 10_000
+
+/**
+ * An agent says how an operation ended. A repeat is answered as the first was; the first report of a claim
+ * whose lease had run out replaces that verdict.
+ */
+export async function report(event: WriteEvent<PatchOperation>, write: () => Promise<void>): Promise<void> {
+  const { before, now } = event
+  const given = fieldsOf(Report, event.body)
+  if (!mayReport(event, given.claim)) {
+    event.record = before
+    return
+  }
+  const stdout = event.uploads.findLast(({ field }) => field === 'stdout_file')
+  const { result, updates_available } = await resultOf(stdout)
+  event.record = {
+    ...before,
+    stdout_file: event.record.stdout_file,
+    stderr_file: event.record.stderr_file,
+    status: verdict(given),
+    outcome: given.outcome ?? '',
+    exit_code: given.exit_code ?? null,
+    error_message: clean(given.error_message),
+    result,
+    updates_available,
+    claim: before.claim || given.claim,
+    started_at: before.started_at || formatTime(now),
+    completed_at: formatTime(now),
+    lease_expires_at: '',
+  }
+  releaseLock(event)
+  return write()
+}
+
+/** 0: done; 2: nothing to do. What an agent says in words counts only where there is no exit code. */
+function verdict({ exit_code, status }: z.infer<typeof Report>): PatchOperation['status'] {
+  if (exit_code !== undefined) return exit_code === 0 || exit_code === 2 ? 'completed' : 'failed'
+  return status === 'cancelled' ? 'cancelled' : 'failed'
+}
+
+/** True when the report counts, false when it is a repeat; throws Conflict when it is neither. */
+function mayReport({ before, caller }: WriteEvent<PatchOperation>, claim: string): boolean {
+  if (before.status === 'pending') {
+    if (speaksClaims(caller)) throw new Conflict('The operation was not claimed; claim it first.')
+    return true
+  }
+  if (before.status === 'expired' || before.claim === '') {
+    if (before.claim === '' && before.exit_code !== null && !speaksClaims(caller)) return false
+    throw new Conflict(`The operation is ${before.status}.`)
+  }
+  if (before.claim !== claim) throw new Conflict('The operation was claimed by somebody else.')
+  return before.status === 'running' || isLost(before)
+}
+
+/** Agents of NannyAPI know no claims; they report what they took on themselves. */
+const speaksClaims = (caller: WriteEvent['caller']): boolean => {
+  const capabilities = callerFrom(caller, 'agents')?.capabilities
+  return Array.isArray(capabilities) && capabilities.includes('claim')
+}
+
+/** A message is one of a machine we do not trust: no NULs, and no more of it than somebody would read. */
+const clean = (message: string): string =>
+  message.replaceAll('\0', '').toWellFormed().slice(0, MESSAGE_LENGTH_MAX)

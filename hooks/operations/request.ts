@@ -1,0 +1,109 @@
+import type { Agent } from '../../collections/agents.ts'
+import { PACKAGE_NAME } from '../../collections/package-exceptions.ts'
+import { type PatchOperation, patchOperations } from '../../collections/patch-operations.ts'
+import { BadRequest, Conflict, type FieldErrors } from '../../core/errors.ts'
+import type { WriteEvent } from '../../core/hooks.ts'
+import { findAll } from '../../core/records/read.ts'
+import { addSeconds, formatTime } from '../../core/time.ts'
+import { claimTarget } from '../ownership.ts'
+import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
+import { explainLock, takeLock, targetOf } from './lock.ts'
+import { platformOf, selectScript } from './platform.ts'
+import { NOT_AFTER_SECONDS, PENDING_DRY_RUNS_MAX } from './states.ts'
+
+/** A user asks for an operation: everything an agent needs to carry it out is decided and written here. */
+export async function request(event: WriteEvent<PatchOperation>, write: () => Promise<void>): Promise<void> {
+  const { app, database, record, now } = event
+  const { agent, container } = await claimTarget(event)
+  if (!agent) return write()
+  refuseBarred(agent)
+  clearComputed(record)
+  const [platform, kept] = await Promise.all([
+    platformOf(database, agent, container),
+    exceptionsFor(database, record, now),
+  ])
+  checkRequest(record, now, platform.family)
+  const script = await selectScript(database, platform)
+  Object.assign(record, {
+    script_id: script.id,
+    script_url: `/api/files/scripts/${script.id}/${script.file}`,
+    script_sha256: script.sha256,
+    requested_exclusions: merged(record.exclusions),
+    exclusions: merged(record.exclusions, kept),
+    vmid: container?.vmid ?? 0,
+    not_after: record.not_after || formatTime(addSeconds(now, NOT_AFTER_SECONDS)),
+  })
+  record.script_args = scriptArgs(record)
+  if (record.mode !== 'apply') {
+    await refuseCrowd(event)
+    return write()
+  }
+  const target = targetOf(record, container)
+  takeLock(event, target)
+  try {
+    await write()
+  } catch (error) {
+    // The statement has failed, and a transaction with it: asked outside of it.
+    throw await explainLock(app.database, error, target)
+  }
+}
+
+function refuseBarred(agent: Agent): void {
+  if (agent.status !== 'active')
+    throw new Conflict(
+      `The agent of ${agent.hostname} is ${agent.status}; it would never take the operation.`,
+    )
+}
+
+/** Whatever a client has said about how it will end. */
+function clearComputed(record: PatchOperation): void {
+  Object.assign(record, { status: 'pending', claim: '', stdout_file: '', stderr_file: '' })
+}
+
+function checkRequest(record: PatchOperation, now: Date, family: string): void {
+  const errors: FieldErrors = {}
+  for (const field of ['exclusions', 'packages'] as const) {
+    const wrong = listOf(record[field])?.find((name) => !PACKAGE_NAME.test(name))
+    if (wrong !== undefined)
+      errors[field] = {
+        code: 'validation_invalid_value',
+        message: `${JSON.stringify(wrong)} is no package name; "*" may stand for any characters, but not alone.`,
+      }
+  }
+  const unsupported = `${family} cannot do this: its packages are updated together or not at all.`
+  if (family === 'arch') {
+    if (record.security_only)
+      errors.security_only = { code: 'validation_invalid_value', message: unsupported }
+    if (listOf(record.packages)?.length)
+      errors.packages = { code: 'validation_invalid_value', message: unsupported }
+  }
+  if (record.not_after !== '') {
+    if (record.not_after <= formatTime(now) || record.not_after <= record.not_before)
+      errors.not_after = {
+        code: 'validation_invalid_value',
+        message: 'Must be in the future and after not_before.',
+      }
+  } else if (record.not_before > formatTime(addSeconds(now, NOT_AFTER_SECONDS)))
+    errors.not_after = {
+      code: 'validation_required',
+      message: 'Needed when not_before is more than a day away.',
+    }
+  if (Object.keys(errors).length > 0) throw new BadRequest('Failed to create record.', errors)
+}
+
+/** Only a list of texts is looked at here; anything else fails the field's own validation. */
+const listOf = (value: unknown): string[] | undefined =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined
+
+async function refuseCrowd({ database, record }: WriteEvent<PatchOperation>): Promise<void> {
+  const waiting = await findAll(
+    database,
+    patchOperations,
+    `"agent_id" = $1 and "status" = 'pending' and "lxc_id" = $2 and "mode" = 'dry-run' limit ${PENDING_DRY_RUNS_MAX}`,
+    [record.agent_id, record.lxc_id],
+  )
+  if (waiting.length >= PENDING_DRY_RUNS_MAX)
+    throw new Conflict(
+      `${PENDING_DRY_RUNS_MAX} dry runs are already waiting for this target (the first is ${waiting[0]?.id}); cancel one or wait.`,
+    )
+}

@@ -1,0 +1,32 @@
+import { patchOperations } from '../collections/patch-operations.ts'
+import { BadRequest } from '../core/errors.ts'
+import { hooksFor } from '../core/hooks.ts'
+import { callerFrom } from '../core/records/actor.ts'
+import { cancel } from './operations/cancel.ts'
+import { claim, expire } from './operations/claim.ts'
+import { loseLease } from './operations/lease.ts'
+import { report } from './operations/report.ts'
+import { request } from './operations/request.ts'
+import { isFinished, isLost } from './operations/states.ts'
+
+/** Who may move an operation where; the states are drawn in `operations/states.ts`. */
+export default hooksFor(patchOperations, {
+  create: request,
+
+  async update(event, next) {
+    const { act } = event.caller
+    if (act === 'report') return report(event, next)
+    if (callerFrom(event.caller, 'agents')) return claim(event, next)
+    if (act === 'expire') expire(event)
+    else if (act === 'lose-lease') loseLease(event)
+    else cancel(event)
+    return next()
+  },
+
+  async delete({ before }, next) {
+    if (!isFinished(before)) throw new BadRequest(`The operation is ${before.status}; cancel it first.`)
+    if (isLost(before))
+      throw new BadRequest('The operation may still be running on its target; free the target first.')
+    return next()
+  },
+})
