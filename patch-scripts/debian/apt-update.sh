@@ -15,7 +15,7 @@ readonly EXIT_INTERRUPTED=105 EXIT_CONFLICT=106 EXIT_DISK=107 EXIT_STOPPED=108 E
 
 DRY_RUN=false SECURITY=false LOCK_TIMEOUT=120
 EXCLUDE=() ONLY=()
-WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' FINISHED=false STARTED=0
+WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' SIGNALS=0 FINISHED=false STARTED=0
 UPDATES='' REFRESHED=false REFRESH_ERROR='' ERROR='' FAILURE=0
 
 usage() {
@@ -34,8 +34,9 @@ TEXT
 # ---- arguments
 
 usage_error() {
-  printf '%s\n' "$1" >&2
-  ERROR=$1
+  # A value may be as long as the system lets an argument be; the sentence need not.
+  ERROR=${1:0:1000}
+  printf '%s\n' "$ERROR" >&2
   finish "$EXIT_USAGE"
 }
 
@@ -104,8 +105,9 @@ fail() {
 # shellcheck disable=SC2317  # called by traps
 on_signal() {
   STOP_SIGNAL=$1
+  SIGNALS=$((SIGNALS + 1))
   # dpkg in the middle of a transaction must end by itself: stopping it leaves packages half installed.
-  if [[ -n $CHILD && $CHILD_MAY_STOP == true ]]; then kill -TERM -- "-$CHILD" 2>/dev/null; fi
+  if [[ -n $CHILD && $CHILD_MAY_STOP == true ]]; then kill -TERM -- "$CHILD" "-$CHILD" 2>/dev/null; fi
   return 0
 }
 
@@ -115,18 +117,17 @@ leave_if_stopped() {
   finish "$FAILURE"
 }
 
-# `wait` also returns when a trapped signal arrives; the child's own code is what is wanted.
+# `wait` also returns when a trapped signal arrives, and then its code is not the child's: it is asked again.
 wait_for() {
-  local code last=0
+  local code last=127 before
   while :; do
+    before=$SIGNALS
     wait "$1" 2>/dev/null
     code=$?
+    # The child was waited for already, by the wait that the signal met.
     ((code != 127)) || return "$last"
+    ((SIGNALS != before)) || return "$code"
     last=$code
-    if ! { ((code > 128)) && kill -0 "$1" 2>/dev/null; }; then
-      # An interrupted wait has not consumed the child's code, a finished one answers 127 from now on.
-      ((code > 128)) || return "$code"
-    fi
   done
 }
 
@@ -136,6 +137,7 @@ wait_for() {
 run_shown() {
   local code out err
   : >"$WORK/out" && : >"$WORK/err"
+  [[ -z $STOP_SIGNAL || $CHILD_MAY_STOP == false ]] || return "$EXIT_STOPPED"
   setsid "$@" </dev/null >"$WORK/out" 2>"$WORK/err" 3>&- &
   CHILD=$!
   setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/out" </dev/null >&3 2>/dev/null &
@@ -173,12 +175,12 @@ lock_error() {
 # Tries again while another process holds a lock. apt's own waiting knows only one of its locks, dpkg does not
 # wait at all, and neither could be stopped by a signal without the risk of stopping a transaction.
 run_when_unlocked() {
-  local deadline=$((SECONDS + LOCK_TIMEOUT)) code told=false
+  local deadline=$(($(uptime_centiseconds) + 100 * LOCK_TIMEOUT)) code told=false
   while :; do
     run_shown "$@"
     code=$?
     ((code != 0)) && lock_refused || return "$code"
-    ((SECONDS < deadline)) && [[ -z $STOP_SIGNAL ]] || return "$code"
+    (($(uptime_centiseconds) < deadline)) && [[ -z $STOP_SIGNAL ]] || return "$code"
     [[ $told == true ]] || say "Waiting for another package manager, at most $LOCK_TIMEOUT seconds."
     told=true
     pause 1
@@ -211,9 +213,10 @@ messages() {
 
 # Fails with the words and the code that fit the last command's messages.
 fail_by_messages() {
-  local code
+  local code words
   code=$(exit_code_for "$1")
-  if ((code == EXIT_LOCK)); then fail "$code" "$(lock_error)"; else fail "$code" "$2 $(messages)"; fi
+  words=$(messages)
+  if ((code == EXIT_LOCK)); then fail "$code" "$(lock_error)"; else fail "$code" "$2${words:+ $words}"; fi
 }
 
 # ---- finding the updates
@@ -247,7 +250,8 @@ readonly UPGRADE_OPTIONS=(-q -y --with-new-pkgs --no-remove -o APT::Get::Automat
 simulate() {
   local preferences=$1 output=$2
   shift 2
-  apt-get -s "${UPGRADE_OPTIONS[@]}" -o Debug::NoLocking=1 -o Dir::Etc::Preferences="$preferences" "$@" upgrade \
+  # Without the last option even a simulation leaves a log.
+  apt-get -s "${UPGRADE_OPTIONS[@]}" -o Debug::NoLocking=1 -o Dir::Etc::Preferences="$preferences" -o Dir::Log::Planner= "$@" upgrade \
     </dev/null >"$output" 2>"$WORK/err"
 }
 
@@ -336,6 +340,7 @@ write_preferences() {
 
 # A chosen package may need an update that was not chosen. Lets in what apt says the chosen ones need.
 widen_selection() {
+  [[ -s $WORK/wanted ]] || return 0
   # shellcheck disable=SC2016
   dpkg-query -W -f '${Package}\t${Architecture}\t${db:Status-Want}\n' 2>/dev/null | awk -F '\t' '$3 == "hold"' >"$WORK/holds"
   awk '
@@ -345,7 +350,7 @@ widen_selection() {
   ' <(grep '^Inst ' "$WORK/all") "$WORK/holds" "$WORK/wanted" >"$WORK/kept"
   [[ -s $WORK/kept ]] || return 0
   cp "$WORK/fix-pins" "$WORK/fixes"
-  xargs apt-get -s -q -y --no-remove --only-upgrade -o Debug::NoLocking=1 -o Dir::Etc::Preferences="$WORK/fixes" install \
+  xargs apt-get -s -q -y --no-remove --only-upgrade -o Debug::NoLocking=1 -o Dir::Etc::Preferences="$WORK/fixes" -o Dir::Log::Planner= install \
     <"$WORK/kept" >"$WORK/closure" 2>/dev/null || return 0
   awk '/^Inst / { print $2 }' "$WORK/closure" >"$WORK/needed"
   write_preferences "$WORK/needed"
@@ -416,7 +421,7 @@ find_updates() {
   # An empty archive folder of our own: files that are in the cache already have a size too.
   mkdir -p "$WORK/archives/partial"
   apt-get --print-uris "${UPGRADE_OPTIONS[@]}" -o Debug::NoLocking=1 -o Dir::Cache::archives="$WORK/archives" \
-    -o Dir::Etc::Preferences="$WORK/selection" ${widest[@]+"${widest[@]}"} upgrade </dev/null 2>/dev/null |
+    -o Dir::Etc::Preferences="$WORK/selection" -o Dir::Log::Planner= ${widest[@]+"${widest[@]}"} upgrade </dev/null 2>/dev/null |
     grep "^'" >"$WORK/sizes"
   plan_rows "$WORK/plan" >"$WORK/packages"
   plan_rows "$WORK/all" >"$WORK/all-rows"
@@ -490,24 +495,25 @@ refused_repair() {
 apply() {
   local code options=(
     "${UPGRADE_OPTIONS[@]}" -o Dir::Etc::Preferences="$WORK/preferences" -o DPkg::Lock::Timeout=0 -o Dpkg::Use-Pty=0
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--no-force-confnew
   )
   # Downloaded first and apart: until here a signal can stop us without harm.
   say '' && say '=== Downloading ==='
   run_when_unlocked apt-get "${options[@]}" --download-only upgrade
   code=$?
+  CHILD_MAY_STOP=false
   leave_if_stopped
   if ((code != 0)); then
     fail_by_messages "$EXIT_DOWNLOAD" 'The updates could not be downloaded.'
     return
   fi
   say '' && say '=== Installing ==='
-  CHILD_MAY_STOP=false
   run_when_unlocked apt-get "${options[@]}" upgrade
   code=$?
   CHILD_MAY_STOP=true
   # Refused by a lock: nothing has begun, so a signal that ended the waiting stops us in time.
   if ((code != 0)) && lock_refused; then leave_if_stopped; fi
+  [[ -z $STOP_SIGNAL ]] || say "SIG$STOP_SIGNAL came during the installation, which was left to end."
   ((code == 0)) || fail_by_messages "$EXIT_TRANSACTION" 'The updates could not all be installed.'
   judge
   [[ -s $WORK/failed ]] && fail "$EXIT_TRANSACTION" 'Not every package reached its new version.'
@@ -538,16 +544,17 @@ judge() {
 
 # Prints "true|false<TAB>reason", or nothing when it cannot be known.
 reboot_state() {
-  local running flavour newest built installed
+  local running packages newest built installed
   if [[ -e /run/reboot-required || -e /var/run/reboot-required ]]; then
-    printf 'true\tAsked for by: %s' "$(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
+    packages=$(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\n' ' ')
+    printf 'true\tAsked for by the system%s.' "${packages:+ after updates of: ${packages% }}"
     return
   fi
   running=$(uname -r)
-  flavour=$(sed -E 's/^[0-9.]+(-[0-9][0-9.]*)?//' <<<"$running")
   # Only a kernel of the same flavour replaces the running one; a container has none of its own.
-  newest=$(find /boot -maxdepth 1 -name 'vmlinuz-*' 2>/dev/null | sed 's|.*/vmlinuz-||' |
-    awk -v flavour="$flavour" '{ rest = $0; sub(/^[0-9.]+(-[0-9][0-9.]*)?/, "", rest); if (rest == flavour) print }' | sort -V | tail -n 1)
+  newest=$(find /boot -maxdepth 1 -name 'vmlinuz-*' 2>/dev/null | sed 's|.*/vmlinuz-||' | awk -v running="$running" '
+    function flavour(release) { sub(/^[^-]*(-[0-9][^-]*)?-/, "", release); return release }
+    flavour($0) == flavour(running)' | sort -V | tail -n 1)
   [[ -n $newest ]] || return 0
   if [[ $newest != "$running" ]]; then
     printf 'true\tKernel %s is running, %s is installed.' "$running" "$newest"
@@ -587,54 +594,66 @@ newest_metadata_age() {
 }
 
 print_json() {
-  local rows=() name
-  for name in packages excluded held upgraded failed; do
-    [[ -z $WORK || ! -f $WORK/$name ]] || rows+=("$WORK/$name")
-  done
   # Values travel by environment: awk's -v would interpret backslashes in them.
-  J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_EXCLUSIONS="${EXCLUDE[*]-}" J_REBOOT=$1 J_REASON=$2 J_TIME=$3 \
+  J_FOLDER=$WORK J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_REBOOT=$1 J_REASON=$2 J_TIME=$3 \
     J_REFRESHED=$REFRESHED J_REFRESH_ERROR=$REFRESH_ERROR J_AGE=$4 J_MANAGER=$5 J_ERROR=$ERROR \
-    awk -F '\t' '
+    awk '
     function quote(text, out, i, c) {
       if (text !~ /[\\"\001-\037\177]/) return "\"" text "\""
       for (i = 1; i <= length(text); i++) {
         c = substr(text, i, 1)
-        if (c == "\\" || c == "\"") out = out "\\" c
-        else if (c in control) out = out control[c]
-        else out = out c
+        out = out (c in escaped ? escaped[c] : c)
       }
       return "\"" out "\""
     }
-    function or_null(text) { return text == "" ? "null" : quote(text) }
-    function number(text) { return text == "" ? "null" : text + 0 }
-    function words(text, list, count, i, out) {
-      count = split(text, list, " ")
-      for (i = 1; i <= count; i++) out = out (i > 1 ? "," : "") quote(list[i])
-      return "[" out "]"
+    function text_or_null(text) { return text == "" ? "null" : quote(text) }
+    function number_or_null(text) { return text == "" ? "null" : text }
+    function flag(value) { return value ? "true" : "false" }
+    function rows(name, file, line, field, count, separator) {
+      printf ",\"%s\":[", name
+      file = ENVIRON["J_FOLDER"] "/" name
+      while (ENVIRON["J_FOLDER"] != "" && (getline line < file) > 0) {
+        count = split(line, field, "\t")
+        printf "%s{\"package\":%s,\"current_version\":%s,\"new_version\":%s,\"repository\":%s,\"security\":%s", separator, \
+          quote(field[1]), text_or_null(field[2]), quote(field[3]), text_or_null(field[4]), flag(field[5] == 1)
+        printf ",\"arch\":%s,\"size\":%s,\"new_dependency\":%s", quote(field[6]), number_or_null(field[7]), flag(field[8] == 1)
+        if (count > 8) printf ",\"state\":%s", quote(field[9] == "" ? "not-installed" : field[9])
+        printf "}"
+        separator = ","
+      }
+      printf "]"
     }
-    function rows(name) { return "\"" name "\":[" list[name] "]" }
+    function names(name, file, line, separator) {
+      printf ",\"%s\":[", name
+      file = ENVIRON["J_FOLDER"] "/" name
+      while (ENVIRON["J_FOLDER"] != "" && (getline line < file) > 0) {
+        if (line == "") continue
+        printf "%s%s", separator, quote(line)
+        separator = ","
+      }
+      printf "]"
+    }
     BEGIN {
-      for (i = 1; i < 32; i++) control[sprintf("%c", i)] = sprintf("\\u%04x", i)
-      control[sprintf("%c", 127)] = "\\u007f"
-    }
-    FNR == 1 { if (name != "") list[name] = text; name = FILENAME; sub(/.*\//, "", name); text = "" }
-    {
-      text = text (FNR > 1 ? "," : "") "{\"package\":" quote($1) ",\"current_version\":" or_null($2) ",\"new_version\":" quote($3) \
-        ",\"repository\":" or_null($4) ",\"security\":" ($5 ? "true" : "false") ",\"arch\":" quote($6) ",\"size\":" number($7) \
-        ",\"new_dependency\":" ($8 ? "true" : "false") (NF > 8 ? ",\"state\":" quote($9 == "" ? "not-installed" : $9) : "") "}"
-    }
-    END {
-      if (name != "") list[name] = text
-      printf "{\"updates_available\":%s,%s,\"dry_run\":%s,\"exclusions\":%s,%s,%s,%s,%s", number(ENVIRON["J_UPDATES"]), \
-        rows("packages"), ENVIRON["J_DRY_RUN"], words(ENVIRON["J_EXCLUSIONS"]), rows("excluded"), rows("held"), \
-        rows("upgraded"), rows("failed")
+      for (i = 1; i < 32; i++) escaped[sprintf("%c", i)] = sprintf("\\u%04x", i)
+      escaped[sprintf("%c", 127)] = "\\u007f"
+      escaped["\\"] = "\\\\"
+      escaped["\""] = "\\\""
+      printf "{\"updates_available\":%s", number_or_null(ENVIRON["J_UPDATES"])
+      rows("packages")
+      printf ",\"dry_run\":%s", ENVIRON["J_DRY_RUN"]
+      names("exclusions")
+      rows("excluded")
+      rows("held")
+      rows("upgraded")
+      rows("failed")
       printf ",\"reboot_required\":%s,\"reboot_reason\":%s,\"execution_time\":%s", \
-        ENVIRON["J_REBOOT"] == "" ? "null" : ENVIRON["J_REBOOT"], or_null(ENVIRON["J_REASON"]), ENVIRON["J_TIME"]
-      printf ",\"evidence\":{\"refreshed\":%s,\"refresh_error\":%s,\"newest_metadata_age_seconds\":%s,", \
-        ENVIRON["J_REFRESHED"], or_null(ENVIRON["J_REFRESH_ERROR"]), number(ENVIRON["J_AGE"])
-      printf "\"manager\":\"apt\",\"manager_version\":%s},\"error\":%s}\n", or_null(ENVIRON["J_MANAGER"]), or_null(ENVIRON["J_ERROR"])
+        number_or_null(ENVIRON["J_REBOOT"]), text_or_null(ENVIRON["J_REASON"]), ENVIRON["J_TIME"]
+      printf ",\"evidence\":{\"refreshed\":%s,\"refresh_error\":%s,\"newest_metadata_age_seconds\":%s", \
+        ENVIRON["J_REFRESHED"], text_or_null(ENVIRON["J_REFRESH_ERROR"]), number_or_null(ENVIRON["J_AGE"])
+      printf ",\"manager\":\"apt\",\"manager_version\":%s}", text_or_null(ENVIRON["J_MANAGER"])
+      printf ",\"error\":%s}\n", text_or_null(ENVIRON["J_ERROR"])
     }
-  ' ${rows[@]+"${rows[@]}"} </dev/null | iconv -c -f UTF-8 -t UTF-8
+  ' </dev/null | iconv -c -f UTF-8 -t UTF-8
 }
 
 # Prints the JSON line, removes our own files and ends with code $1.
@@ -662,7 +681,7 @@ on_exit() {
 make_work_folder() {
   local stale pid
   # Left by a run that was killed; it holds nothing but copies.
-  for stale in /run/patchbase-apt-update.*; do
+  for stale in /run/patchbase-apt-update.[0-9]*; do
     pid=${stale#*update.}
     [[ ! -d $stale ]] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$stale"
   done
@@ -673,6 +692,7 @@ make_work_folder() {
   }
   local name
   for name in packages excluded held upgraded failed sizes; do : >"$WORK/$name"; done
+  printf '%s\n' ${EXCLUDE[@]+"${EXCLUDE[@]}"} >"$WORK/exclusions"
 }
 
 prepare_environment() {
@@ -704,7 +724,7 @@ main() {
 
   say '=== Debian/Ubuntu APT Update Script ==='
   say "Dry Run: $DRY_RUN"
-  say "Excluded Packages: $(IFS=,; echo "${EXCLUDE[*]-}")"
+  say "Excluded Packages: $(printf '%s\n' "${EXCLUDE[@]-none}" | paste -sd ,)"
   say ''
   refresh
   leave_if_stopped
