@@ -45,7 +45,7 @@ function barred(auth: Operand, other: Operand, context: FilterContext): boolean 
 const isAuth = (operand: Operand): operand is RequestValue =>
   operand.kind === 'request' && operand.part === 'auth' && operand.modifier !== 'isset'
 
-export const isAuthId = (operand: Operand): boolean =>
+const isAuthId = (operand: Operand): boolean =>
   isAuth(operand) && operand.path.length === 1 && operand.path[0] === 'id'
 
 const isEmptyConstant = (operand: Operand): boolean =>

@@ -2,11 +2,9 @@ import { type SQL, sql } from 'drizzle-orm'
 import { holds, read, type Side } from './compare.ts'
 import { endsInEscape, patternOf } from './like.ts'
 import { type Column, lower } from './sql-column.ts'
+import { FALSE, not, TRUE } from './sql-logic.ts'
 import type { Operator } from './syntax.ts'
 import { lowerAscii, type Value } from './value.ts'
-
-export const TRUE = sql`true`
-export const FALSE = sql`false`
 
 /** One side of a comparison in SQL: a column, or a value that needs no row. */
 export type Term = Column | Side
@@ -27,12 +25,6 @@ export function compareInSql(op: Operator, left: Term, right: Term): SQL {
   if (op === '~' || op === '!~') return like(op, left, right)
   if (!isColumn(left)) return inOrder(MIRRORED[op], right as Column, left)
   return inOrder(op, left, right)
-}
-
-/** Right for nulls too: `!=` holds where `=` is unknown. */
-export function not(condition: SQL): SQL {
-  if (condition === TRUE) return FALSE
-  return condition === FALSE ? TRUE : sql`(${condition}) is not true`
 }
 
 function equalsValue(column: Column, side: Side): SQL {

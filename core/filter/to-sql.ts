@@ -4,37 +4,31 @@ import { knownValue, neverEqual } from './known.ts'
 import { type Comparison, columnType, type FieldPath, type Operand, type Resolved } from './resolved.ts'
 import type { FilterContext } from './shape.ts'
 import { columnOf } from './sql-column.ts'
-import { compareInSql, FALSE, not, type Term, TRUE } from './sql-compare.ts'
+import { compareInSql, type Term } from './sql-compare.ts'
+import { all, any, FALSE, not, TRUE } from './sql-logic.ts'
 import { aliases, type NewAlias, pathFrom } from './sql-path.ts'
 
-/** `alias` is what the query calls the table of the filter's collection. */
-export type SqlOptions = { alias: string }
+export type SqlOptions = {
+  /** What the query calls the table of the filter's collection. */
+  alias: string
+  /** Shared by conditions that stand one within another, so that the inner one does not hide the outer one's rows. */
+  newAlias?: NewAlias
+}
 
 /**
  * The filter as a condition, to stand anywhere in a WHERE clause. Values are bound parameters; text compares under
  * the C collation of its column, so that plain comparisons can use the column's index.
  */
 export function toSql(resolved: Resolved, context: FilterContext, options: SqlOptions): SQL {
-  return condition(resolved, { ...options, context, newAlias: aliases() })
+  return condition(resolved, { newAlias: aliases(), ...options, context })
 }
 
-type QueryScope = SqlOptions & { context: FilterContext; newAlias: NewAlias }
+type QueryScope = Required<SqlOptions> & { context: FilterContext }
 
 function condition(resolved: Resolved, scope: QueryScope): SQL {
   if (resolved.kind === 'compare') return comparison(resolved, scope)
   const terms = resolved.terms.map((term) => condition(term, scope))
   return resolved.kind === 'and' ? all(terms) : any(terms)
-}
-
-const all = (terms: SQL[]): SQL => joined(terms, 'and', TRUE, FALSE)
-const any = (terms: SQL[]): SQL => joined(terms, 'or', FALSE, TRUE)
-
-/** A neutral term says nothing, a final one everything. */
-function joined(terms: SQL[], word: 'and' | 'or', neutral: SQL, final: SQL): SQL {
-  if (terms.includes(final)) return final
-  const telling = terms.filter((term) => term !== neutral)
-  if (telling.length <= 1) return telling[0] ?? neutral
-  return sql`(${sql.join(telling, sql.raw(` ${word} `))})`
 }
 
 function comparison(node: Comparison, scope: QueryScope): SQL {

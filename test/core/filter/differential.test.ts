@@ -15,7 +15,7 @@ import { collections, ruleScope, tasks } from './world.ts'
 
 const LONG = process.env.TEST_LONG === '1'
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000_007)
-const BATCHES = LONG ? 300 : 30
+const BATCHES = LONG ? 600 : 60
 const BATCH = 120
 const ROWS = 200
 
