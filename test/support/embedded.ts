@@ -20,10 +20,7 @@ export function tempFolder(under = tmpdir()): string {
   return path
 }
 
-export type ServerLine =
-  | { event: 'ready'; pid: number }
-  | { event: 'written'; n: number }
-  | { event: 'drained' }
+type ServerLine = { event: 'ready'; pid: number } | { event: 'written'; n: number } | { event: 'drained' }
 
 export type ServerProcess = {
   pid: number

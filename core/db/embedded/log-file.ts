@@ -42,7 +42,7 @@ export function openLog(path: string, report: (line: string) => void): LogFile {
 }
 
 /** Copy and cut, not rename: PostgreSQL keeps the same descriptor, which appends and so starts at 0 again. */
-export function keepSmall(fd: number, path: string): void {
+function keepSmall(fd: number, path: string): void {
   if (fs.fstatSync(fd).size <= largestLogBytes) return
   try {
     fs.copyFileSync(path, `${path}.1`)

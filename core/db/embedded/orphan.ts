@@ -4,9 +4,11 @@ import postgres from 'postgres'
 import { StartError } from '../../errors.ts'
 import { type Account, runAs } from './child.ts'
 import type { DataFolder } from './data-folder.ts'
+import { alreadyRunning, isAlive } from './folder-lock.ts'
+import { readPidFile } from './pid-file.ts'
 import { adminRole, port } from './postgres-config.ts'
-import { type PostmasterOptions, readPidFile } from './postmaster.ts'
-import { alreadyRunning, isAlive, serverLockHolder } from './server-lock.ts'
+import type { PostmasterOptions } from './postmaster.ts'
+import { serverLockHolder } from './server-lock.ts'
 
 /**
  * Deals with the PostgreSQL that postmaster.pid names, if it is alive: when a server uses it, throws StartError

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { StartError } from '../../errors.ts'
 import type { Binaries } from './binaries.ts'
 import { type Account, accountOptions, childEnvironment, missingProgram } from './child.ts'
 import { type DataFolder, openFolder } from './data-folder.ts'
 import type { LogFile } from './log-file.ts'
+import { readPidFile } from './pid-file.ts'
 import { childPath } from './postgres-config.ts'
 import { startFailure } from './start-errors.ts'
 
@@ -110,24 +111,6 @@ async function untilReady(pid: number, exited: Promise<Exit>, options: Postmaste
   )
 }
 
-/** What postmaster.pid says; undefined when there is none. The file is PostgreSQL's: it is never written or removed here. */
-export function readPidFile(cluster: string): { pid: number; ready: boolean } | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
-  let text: string
-  try {
-    text = fs.readFileSync(join(cluster, 'postmaster.pid'), {
-      encoding: 'utf8',
-      flag: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-    })
-  } catch (cause) {
-    const error = cause as NodeJS.ErrnoException
-    if (error.code === 'ENOENT') return undefined
-    throw startFailure('Reading postmaster.pid', error.message, cluster, { cause })
-  }
-  const lines = text.split('\n')
-  return { pid: Number.parseInt(lines[0] ?? '', 10), ready: lines[7]?.trim() === 'ready' }
-}
-
 async function stopChild(child: ChildProcess, exited: Promise<Exit>): Promise<void> {
   const escalation = [
     // Fast shutdown: sessions end, data is flushed.
@@ -140,6 +123,7 @@ async function stopChild(child: ChildProcess, exited: Promise<Exit>): Promise<vo
     child.kill(signal)
     if (await endsWithin(exited, milliseconds)) return
   }
+  throw new StartError(`PostgreSQL (process ${child.pid}) does not end; end it with "kill -9 ${child.pid}".`)
 }
 
 async function endsWithin(exited: Promise<Exit>, milliseconds: number): Promise<boolean> {

@@ -1,12 +1,23 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import postgres from 'postgres'
 import { expect, test } from 'vitest'
+import { isAlive } from '../../../core/db/embedded/folder-lock.ts'
 import { startEmbedded } from '../../../core/db/embedded/start.ts'
 import { noPostgresLeft, startServer, tempFolder } from '../../support/embedded.ts'
 
 const kills = process.env.TEST_LONG ? 100 : 6
 /** From before initdb to well into writing; a start on an empty folder takes about 0.7 s. */
 const longestMilliseconds = 1_600
+
+test('PostgreSQL ends with its server', { timeout: 60_000 }, async () => {
+  const dataDir = tempFolder()
+  const server = startServer(dataDir, { args: ['--write'] })
+  const { pid } = await server.line('ready')
+  await server.line('written')
+  expect(isAlive(pid)).toBe(true)
+  await server.kill()
+  await noPostgresLeft(dataDir)
+})
 
 test(`kill -9 of the server at ${kills} moments loses no committed row and leaves no PostgreSQL`, {
   timeout: kills * 10_000,
@@ -23,6 +34,7 @@ test(`kill -9 of the server at ${kills} moments loses no committed row and leave
     for (const line of server.lines) if (line.event === 'written') committed.push(line.n)
     // Mostly at once again on what is left, while the old PostgreSQL may still be shutting down.
     if (round % 3 !== 2) continue
+    await noPostgresLeft(dataDir)
     expect(await lostRows(dataDir, committed)).toEqual([])
     await noPostgresLeft(dataDir)
     dataDir = tempFolder()
