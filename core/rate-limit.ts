@@ -4,6 +4,8 @@ import { TooManyRequests } from './errors.ts'
 export type RateLimit = {
   /** Counts one attempt; throws TooManyRequests when there were too many. */
   spend(key: string): Promise<void>
+  /** Takes one attempt back: it was a good one. */
+  refund(key: string): Promise<void>
   forget(key: string): Promise<void>
 }
 
@@ -18,6 +20,9 @@ export function rateLimit(points: number, seconds: number): RateLimit {
         if (error instanceof RateLimiterRes) throw new TooManyRequests(error.msBeforeNext / 1000)
         throw error
       }
+    },
+    async refund(key) {
+      await limiter.reward(key)
     },
     async forget(key) {
       await limiter.delete(key)

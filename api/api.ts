@@ -1,0 +1,42 @@
+// Every route on one screen. Routes know `core` alone and reach records through `app`.
+import { Hono } from 'hono'
+import type { App } from '../core/app.ts'
+import { NotFound } from '../core/errors.ts'
+import type { Env } from './env.ts'
+import { answer, errors } from './middleware/errors.ts'
+import { headers } from './middleware/headers.ts'
+import { identity } from './middleware/identity.ts'
+import { authorize } from './pages/authorize.ts'
+import { setup } from './pages/setup.ts'
+import { agent } from './routes/agent.ts'
+import { auth } from './routes/auth.ts'
+import { files } from './routes/files.ts'
+import { health } from './routes/health.ts'
+import { patches } from './routes/patches.ts'
+import { realtime } from './routes/realtime.ts'
+import { records } from './routes/records.ts'
+import { scripts } from './routes/scripts.ts'
+
+export type Api = ReturnType<typeof createApi>
+
+export function createApi(app: App, publicUrl: () => string) {
+  return new Hono<Env>()
+    .onError(errors(app))
+    .notFound((c) => {
+      // PocketBase serves static files on GET, and says so.
+      const reading = c.req.method === 'GET' || c.req.method === 'HEAD'
+      return answer(c, new NotFound(reading ? 'File not found.' : undefined))
+    })
+    .use(headers)
+    .use(identity(app))
+    .route('/', records(app))
+    .route('/', auth(app))
+    .route('/', realtime(app))
+    .route('/', files(app))
+    .route('/', health(app))
+    .route('/', agent(app, publicUrl))
+    .route('/', patches(app))
+    .route('/', scripts(app))
+    .route('/', setup(app))
+    .route('/', authorize(app))
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http'
+import { Busboy } from '@fastify/busboy'
+import type { Collection } from '../../core/collection.ts'
+import { AppError, BadRequest, TooLarge } from '../../core/errors.ts'
+import type { FileStore, Upload } from '../../core/files/storage.ts'
+
+const PARTS_MAX = 1000
+const FIELD_BYTES_MAX = 10 * 1_048_576
+
+export type Multipart = { values: [string, string][]; uploads: Upload[] }
+
+/**
+ * Reads multipart as it comes: files go straight to disk, one buffer at a time. On any error nothing stays
+ * behind. Files under names that the collection does not have are thrown away.
+ */
+export async function readMultipart(
+  incoming: IncomingMessage,
+  files: FileStore,
+  maxBytes: number,
+  collection: Collection | undefined,
+): Promise<Multipart> {
+  if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw new TooLarge()
+  const values: [string, string][] = []
+  const arriving: Promise<Upload>[] = []
+  const parser = open(incoming)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let size = 0
+      incoming.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size > maxBytes) reject(new TooLarge())
+      })
+      parser.on('field', (name, value, _, truncated) => {
+        if (truncated) reject(new TooLarge())
+        values.push([name, value])
+      })
+      parser.on('file', (name, content, originalName) => {
+        const field = collection?.fields.get(name)
+        if (field?.kind !== 'file') return content.resume()
+        const upload = files.receive(name, originalName ?? '', content, field.maxBytes ?? 0)
+        upload.catch(reject)
+        arriving.push(upload)
+      })
+      parser.on('partsLimit', () => reject(new TooLarge('Too many parts.')))
+      parser.on('finish', resolve)
+      parser.on('error', reject)
+      incoming.on('aborted', () => reject(new BadRequest('The request was broken off.')))
+      incoming.pipe(parser)
+    })
+    return { values, uploads: await Promise.all(arriving) }
+  } catch (error) {
+    incoming.unpipe(parser)
+    incoming.resume()
+    parser.destroy()
+    for (const result of await Promise.allSettled(arriving))
+      if (result.status === 'fulfilled') await files.discard(result.value)
+    throw error instanceof AppError ? error : malformed(error)
+  }
+}
+
+const malformed = (cause: unknown): Error =>
+  cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && /^E[A-Z]+$/.test(cause.code)
+    ? cause
+    : new BadRequest('Failed to load the submitted data due to invalid formatting.')
+
+function open({ headers }: IncomingMessage) {
+  try {
+    return new Busboy({
+      headers: { ...headers, 'content-type': headers['content-type'] ?? '' },
+      limits: { parts: PARTS_MAX, fieldSize: FIELD_BYTES_MAX },
+    })
+  } catch {
+    throw new BadRequest('Failed to load the submitted data due to invalid formatting.')
+  }
+}

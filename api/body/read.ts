@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http'
+import type { App } from '../../core/app.ts'
+import type { Collection } from '../../core/collection.ts'
+import { BadRequest, TooLarge } from '../../core/errors.ts'
+import type { Upload } from '../../core/files/storage.ts'
+import type { RequestContext } from '../env.ts'
+import { formValues } from './form.ts'
+import { refuseHostile } from './hostile.ts'
+import { readMultipart } from './multipart.ts'
+
+export type Body = { body: Record<string, unknown>; uploads: Upload[] }
+
+export const BODY_BYTES_MAX = 32 * 1_048_576
+
+/**
+ * Reads the request's body, hands it over and afterwards removes the uploads' temporary files. `collection`
+ * is whose files may come, and how large they may be.
+ */
+export async function withBody<T>(
+  app: App,
+  c: RequestContext,
+  collection: Collection | undefined,
+  work: (body: Body) => Promise<T>,
+): Promise<T> {
+  const read = await readBody(app, c, collection)
+  try {
+    return await work(read)
+  } finally {
+    for (const upload of read.uploads) await app.files.discard(upload)
+  }
+}
+
+async function readBody(app: App, c: RequestContext, collection: Collection | undefined): Promise<Body> {
+  const { incoming } = c.env
+  const type = c.req.header('content-type') ?? ''
+  if (type.startsWith('multipart/form-data')) {
+    const { values, uploads } = await readMultipart(incoming, app.files, limitOf(collection), collection)
+    return { body: formValues(values), uploads }
+  }
+  const text = await readText(incoming, BODY_BYTES_MAX)
+  if (text === '') return { body: {}, uploads: [] }
+  if (type.startsWith('application/json')) return { body: parseJson(text), uploads: [] }
+  if (type.startsWith('application/x-www-form-urlencoded'))
+    return { body: formValues([...new URLSearchParams(text)]), uploads: [] }
+  throw new BadRequest('Unsupported Content-Type.')
+}
+
+/** A record's files come on top of what every request may bring. */
+function limitOf(collection: Collection | undefined): number {
+  const files = [...(collection?.fields.values() ?? [])].map(({ maxBytes = 0 }) => maxBytes)
+  return files.reduce((sum, bytes) => sum + bytes, BODY_BYTES_MAX)
+}
+
+async function readText(incoming: IncomingMessage, maxBytes: number): Promise<string> {
+  if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw new TooLarge()
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new TooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+export function parseJson(text: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new BadRequest('Failed to load the submitted data due to invalid formatting.')
+  }
+  refuseHostile(value)
+  if (value === null) return {}
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw new BadRequest('Failed to load the submitted data due to invalid formatting.')
+  return value as Record<string, unknown>
+}

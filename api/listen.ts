@@ -1,0 +1,47 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { StartError } from '../core/errors.ts'
+import type { Api } from './api.ts'
+
+/** How long requests that are under way may take when the server is told to end. */
+const DRAIN_MS = 2500
+
+export type Listening = {
+  port: number
+  /** Takes no more requests, lets those under way end, then cuts what is left. */
+  drain(): Promise<void>
+}
+
+export async function listen(api: Api, host: string, port: number): Promise<Listening> {
+  const server = createAdaptorServer({ fetch: api.fetch }) as Server
+  // A client that sends its request in drops must not hold a connection for ever.
+  server.headersTimeout = 20_000
+  server.requestTimeout = 600_000
+  server.keepAliveTimeout = 75_000
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new StartError(sentenceOf(error, host, port))),
+    )
+    server.listen(port, host, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    async drain() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+      await closed
+      clearTimeout(cut)
+    },
+  }
+}
+
+function sentenceOf({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  if (code === 'EADDRINUSE')
+    return `Port ${port} on ${host} is taken by another program; end it, or choose another port with --port.`
+  if (code === 'EACCES') return `Port ${port} is not for this user; choose one above 1023 with --port.`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `${host} is no address of this machine; choose another with --host.`
+  return `Cannot listen on ${host}:${port}: ${message}.`
+}

@@ -1,0 +1,41 @@
+import { createMiddleware } from 'hono/factory'
+import type { App } from '../../core/app.ts'
+import { identify } from '../../core/auth/identify.ts'
+import type { Caller } from '../../core/records/actor.ts'
+import type { Env, RequestContext } from '../env.ts'
+
+/** Finds out who is asking, once per request. */
+export const identity = (app: App) =>
+  createMiddleware<Env>(async (c, next) => {
+    const token = (c.req.header('authorization') ?? '').replace(/^bearer /i, '')
+    const known = await identify(app, token)
+    c.set('token', token)
+    c.set('identity', known)
+    c.set('caller', callerOf(c, known.actor))
+    await next()
+  })
+
+/** Queries and headers are read by few rules, so they are put together only when one asks. */
+function callerOf(c: RequestContext, actor: Caller['actor']): Caller {
+  return {
+    actor,
+    method: c.req.method,
+    get query() {
+      return c.req.query()
+    },
+    get headers() {
+      const named = Object.entries(c.req.header())
+      return Object.fromEntries(
+        named.map(([name, value]) => [name.toLowerCase().replaceAll('-', '_'), value]),
+      )
+    },
+    address: c.env.incoming.socket.remoteAddress ?? '',
+  }
+}
+
+/** The same request under the product's name for it. `{...caller}` would read the getters. */
+export const actingAs = (caller: Caller, act: string, trusted = false): Caller =>
+  Object.create(caller, {
+    act: { value: act, enumerable: true },
+    trusted: { value: trusted, enumerable: true },
+  }) as Caller

@@ -1,0 +1,39 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { App } from '../../core/app.ts'
+import { BadRequest, Forbidden } from '../../core/errors.ts'
+import { fieldsOf } from '../../core/input.ts'
+import { withBody } from '../body/read.ts'
+import type { Env, RequestContext } from '../env.ts'
+import { enrolment } from './agent/enrolment.ts'
+import { fleet } from './agent/fleet.ts'
+import { ingest } from './agent/ingest.ts'
+
+export type AgentAction = (c: RequestContext, body: Record<string, unknown>) => Promise<Response>
+
+/** NannyAPI's one endpoint for everything about agents: `{"action": ...}`. */
+export function agent(app: App, publicUrl: () => string) {
+  const actions: Record<string, AgentAction> = {
+    ...enrolment(app, publicUrl),
+    ...fleet(app),
+    'ingest-metrics': ingest(app),
+  }
+  const Action = z.object({ action: z.string().default('') })
+
+  return new Hono<Env>().post('/api/agent', (c) =>
+    withBody(app, c, undefined, ({ body }) => {
+      const { action } = fieldsOf(Action, body)
+      const run = Object.hasOwn(actions, action) ? actions[action] : undefined
+      if (!run)
+        throw new BadRequest(`Unknown action; it is one of ${Object.keys(actions).join(', ')}.`, {
+          action: { code: 'validation_in_invalid', message: 'Must be a valid value.' },
+        })
+      return run(c, body)
+    }),
+  )
+}
+
+/** A revoked agent is told so; whoever else is nobody here is asked to sign in. */
+export function requireNotBarred(c: RequestContext): void {
+  if (c.var.identity.barred) throw new Forbidden('This agent was revoked; enrol the host anew.')
+}

@@ -1,0 +1,70 @@
+import { Hono } from 'hono'
+import type { App } from '../../core/app.ts'
+import { loginWithPassword, refreshSession, type Session } from '../../core/auth/login.ts'
+import type { Collection } from '../../core/collection.ts'
+import { NotFound } from '../../core/errors.ts'
+import { rateLimit } from '../../core/rate-limit.ts'
+import { present } from '../../core/records/present.ts'
+import { withBody } from '../body/read.ts'
+import type { Env, RequestContext } from '../env.ts'
+
+/** A person who mistypes gets through; a list of passwords does not. */
+const TRIES_PER_ACCOUNT = 10
+const TRIES_PER_ADDRESS = 300
+const WINDOW_SECONDS = 60
+
+export function auth(app: App) {
+  const perAccount = rateLimit(TRIES_PER_ACCOUNT, WINDOW_SECONDS)
+  const perAddress = rateLimit(TRIES_PER_ADDRESS, WINDOW_SECONDS)
+
+  const collectionOf = (c: RequestContext): Collection => {
+    const collection = app.registry.find(c.req.param('collection') ?? '')
+    if (!collection) throw new NotFound('Missing or invalid collection context.')
+    if (!collection.auth) throw new NotFound('Missing or invalid auth collection context.')
+    return collection
+  }
+
+  /** Everybody sees his own e-mail. */
+  const sessionOf = (collection: Collection, { token, record }: Session) => {
+    const caller = {
+      actor: { kind: 'record' as const, collection, record },
+      method: '',
+      query: {},
+      headers: {},
+      address: '',
+    }
+    return { token, record: present(collection, record, caller) }
+  }
+
+  return new Hono<Env>()
+    .basePath('/api/collections/:collection')
+    .post('/auth-with-password', (c) =>
+      withBody(app, c, undefined, async ({ body }) => {
+        const collection = collectionOf(c)
+        const { address } = c.var.caller
+        const account = `${address} ${collection.name} ${String(body.identity ?? '').slice(0, 255)}`
+        await perAddress.spend(address)
+        await perAccount.spend(account)
+        const session = await loginWithPassword(app, collection, body)
+        await perAccount.forget(account)
+        return c.json(sessionOf(collection, session))
+      }),
+    )
+    .post('/auth-refresh', (c) => {
+      const collection = collectionOf(c)
+      return c.json(sessionOf(collection, refreshSession(app, collection, c.var.identity, c.var.token)))
+    })
+    .get('/auth-methods', (c) => {
+      const enabled = collectionOf(c).auth?.password ?? false
+      const identityFields = enabled ? ['email'] : []
+      return c.json({
+        password: { enabled, identityFields },
+        oauth2: { enabled: false, providers: [] },
+        mfa: { enabled: false, duration: 0 },
+        otp: { enabled: false, duration: 0 },
+        authProviders: [],
+        emailPassword: enabled,
+        usernamePassword: false,
+      })
+    })
+}

@@ -1,0 +1,57 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { App } from '../../core/app.ts'
+import { fieldsOf } from '../../core/input.ts'
+import { withBody } from '../body/read.ts'
+import type { Env } from '../env.ts'
+import { SAFE_HEADERS } from '../middleware/headers.ts'
+
+const Subscribe = z.object({
+  clientId: z.string().default(''),
+  subscriptions: z.array(z.string()).nullish(),
+})
+
+/** What may wait for a slow reader; more, and he is disconnected. */
+const QUEUE_BYTES_MAX = 1_048_576
+
+/** The raw response: a stream through the framework would cost twice the memory per agent. */
+export const realtime = (app: App) =>
+  new Hono<Env>()
+    .get('/api/realtime', async (c) => {
+      const { outgoing } = c.env
+      outgoing.writeHead(200, {
+        ...SAFE_HEADERS,
+        'Content-Type': 'text/event-stream',
+        'Cache-Control': 'no-store',
+        'X-Accel-Buffering': 'no',
+        Vary: 'Origin',
+        ...(c.req.header('origin') && { 'Access-Control-Allow-Origin': '*' }),
+      })
+      if (c.req.method === 'HEAD') {
+        outgoing.end()
+        return RESPONSE_ALREADY_SENT
+      }
+      outgoing.flushHeaders()
+      outgoing.socket?.setNoDelay(true)
+      const connection = await app.realtime.connect({
+        send(text) {
+          if (outgoing.destroyed || outgoing.writableEnded) return false
+          outgoing.write(text)
+          if (outgoing.writableLength <= QUEUE_BYTES_MAX) return true
+          outgoing.destroy()
+          return false
+        },
+        end: () => outgoing.end(),
+      })
+      if (outgoing.destroyed) connection.close()
+      else outgoing.on('close', connection.close)
+      return RESPONSE_ALREADY_SENT
+    })
+    .post('/api/realtime', (c) =>
+      withBody(app, c, undefined, async ({ body }) => {
+        const { clientId, subscriptions } = fieldsOf(Subscribe, body)
+        app.realtime.subscribe(clientId, subscriptions ?? [], c.var.identity, c.var.caller)
+        return c.body(null, 204)
+      }),
+    )

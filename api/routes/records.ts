@@ -1,0 +1,30 @@
+import { Hono } from 'hono'
+import type { App } from '../../core/app.ts'
+import { withBody } from '../body/read.ts'
+import type { Env } from '../env.ts'
+
+export const records = (app: App) =>
+  new Hono<Env>()
+    .basePath('/api/collections/:collection/records')
+    .get('/', async (c) =>
+      c.json(await app.records.list(c.req.param('collection'), c.req.query(), c.var.caller)),
+    )
+    .post('/', (c) => {
+      const name = c.req.param('collection')
+      return withBody(app, c, app.registry.find(name), async (body) =>
+        c.json(await app.records.create(name, body, c.var.caller)),
+      )
+    })
+    .get('/:id', async (c) =>
+      c.json(await app.records.view(c.req.param('collection'), c.req.param('id'), c.var.caller)),
+    )
+    .patch('/:id', (c) => {
+      const { collection: name, id } = c.req.param()
+      return withBody(app, c, app.registry.find(name), async (body) =>
+        c.json(await app.records.update(name, id, body, c.var.caller)),
+      )
+    })
+    .delete('/:id', async (c) => {
+      await app.records.delete(c.req.param('collection'), c.req.param('id'), c.var.caller)
+      return c.body(null, 204)
+    })

@@ -1,0 +1,16 @@
+import { Hono } from 'hono'
+import type { App } from '../../core/app.ts'
+import type { Env } from '../env.ts'
+import { requireSignedIn } from './patches.ts'
+
+/** What an agent compares a downloaded script with. */
+export const scripts = (app: App) =>
+  new Hono<Env>().get('/api/scripts/:id/validate', async (c) => {
+    requireSignedIn(c.var.caller)
+    const { id, name, sha256, size, manifest, signature } = await app.records.view(
+      'scripts',
+      c.req.param('id'),
+      c.var.caller,
+    )
+    return c.json({ id, name, sha256, size, manifest, signature })
+  })

@@ -1,0 +1,80 @@
+import { mkdir } from 'node:fs/promises'
+import { collections } from '../collections/index.ts'
+import { createApp } from '../core/app.ts'
+import { systemClock } from '../core/clock.ts'
+import type { Config } from '../core/config.ts'
+import { type Connection, openDatabase } from '../core/db/database.ts'
+import { startEmbedded } from '../core/db/embedded/start.ts'
+import { migrate } from '../core/db/migrate.ts'
+import { StartError } from '../core/errors.ts'
+import { localStore } from '../core/files/storage.ts'
+import { startJobs } from '../core/jobs.ts'
+import { createLog } from '../core/log.ts'
+import { isFirstRun, issueSetupToken } from '../core/setup.ts'
+import { hooks, jobs } from '../hooks/index.ts'
+import { syncBuiltInScripts } from '../hooks/jobs/sync-built-in-scripts.ts'
+import { createApi } from './api.ts'
+import { listen } from './listen.ts'
+
+export type Server = {
+  url: string
+  /** The one-time link for the first account, while there is none. */
+  setupUrl?: string
+  /** Resolves with a sentence when the server cannot go on by itself. */
+  failed: Promise<string>
+  /** Ends streams, requests, jobs and the database, in that order. */
+  stop(): Promise<void>
+}
+
+/** Everything a server is, in the order it comes up; it goes down the other way round. */
+export async function startServer(config: Config): Promise<Server> {
+  const log = createLog(config.logLevel)
+  await using parts = new AsyncDisposableStack()
+  let connection: Connection | undefined = config.databaseUrl
+  let failed = new Promise<string>(() => undefined)
+  if (!connection) {
+    const embedded = await startEmbedded({ dataDir: config.dataDir, log: (line) => log.debug(line) })
+    parts.defer(() => embedded.stop())
+    connection = embedded.connection
+    failed = embedded.exited.then(
+      () =>
+        'PostgreSQL has ended by itself; see postgres.log in the data folder, then start Patchbase again.',
+    )
+  }
+  await migrate(connection)
+  const database = openDatabase(connection, (line) => log.debug(line))
+  parts.defer(() => database.close())
+
+  await makeFolder(config.filesDir)
+  const files = localStore(config.filesDir)
+  const app = await createApp({ config, log, clock: systemClock, database, files, collections, hooks })
+  await syncBuiltInScripts(app, new URL('../patch-scripts', import.meta.url).pathname)
+  parts.defer(() => app.settled())
+  const running = startJobs(app, jobs)
+  parts.defer(() => running.stop())
+
+  let url = config.publicUrl ?? ''
+  const listening = await listen(
+    createApi(app, () => url),
+    config.host,
+    config.port,
+  )
+  parts.defer(async () => {
+    app.realtime.close()
+    await listening.drain()
+  })
+  url ||= `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${listening.port}`
+  const setupUrl = (await isFirstRun(app)) ? `${url}/setup?token=${await issueSetupToken(app)}` : undefined
+  const held = parts.move()
+  return { url, setupUrl, failed, stop: () => held.disposeAsync() }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new StartError(
+      `Cannot make the folder ${path}: ${(error as Error).message}; choose another with --files-dir.`,
+    )
+  }
+}
