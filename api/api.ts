@@ -37,6 +37,6 @@ export function createApi(app: App, publicUrl: () => string) {
     .route('/', agent(app, publicUrl))
     .route('/', patches(app))
     .route('/', scripts(app))
-    .route('/', setup(app))
+    .route('/', setup(app, publicUrl))
     .route('/', authorize(app))
 }

@@ -12,7 +12,7 @@ const TRIES = 20
 const WINDOW_SECONDS = 60
 
 /** The first superuser and user, through the link that the server printed. */
-export function setup(app: App) {
+export function setup(app: App, publicUrl: () => string) {
   const tries = rateLimit(TRIES, WINDOW_SECONDS)
 
   const refuse = (c: Context<Env>) =>
@@ -70,7 +70,7 @@ export function setup(app: App) {
           c,
           'Patchbase is ready',
           html`<p>You can now sign in as <strong>${account.email}</strong>. Next, enrol a machine:</p>
-            <p><code>npm run agent -- register --server ${new URL(c.req.url).origin}</code></p>`,
+            <p><code>npm run agent -- register --server ${publicUrl()}</code></p>`,
         )
       }),
     )

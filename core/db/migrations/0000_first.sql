@@ -195,6 +195,7 @@ CREATE TABLE "patch_operations" (
 	"script_sha256" text COLLATE "C" DEFAULT '' NOT NULL,
 	"script_args" text COLLATE "C" DEFAULT '' NOT NULL,
 	"exclusions" json,
+	"requested_exclusions" json,
 	"security_only" boolean DEFAULT false NOT NULL,
 	"packages" json,
 	"schedule_id" text COLLATE "C" DEFAULT '' NOT NULL,
@@ -489,6 +490,8 @@ CREATE UNIQUE INDEX "idx_scripts__id" ON "scripts" USING btree ("id");
 CREATE INDEX "idx_scripts___seq" ON "scripts" USING btree ("_seq");
 --> statement-breakpoint
 CREATE INDEX "idx_scripts__platform_family__os_version" ON "scripts" USING btree ("platform_family","os_version");
+--> statement-breakpoint
+CREATE UNIQUE INDEX "idx_scripts__platform_family__name__sha256" ON "scripts" USING btree ("platform_family","name","sha256") WHERE built_in;
 --> statement-breakpoint
 CREATE UNIQUE INDEX "idx_patch_operations__id" ON "patch_operations" USING btree ("id");
 --> statement-breakpoint
