@@ -457,6 +457,7 @@ show_updates() {
     say 'Kept back by holds of the administrator:'
     show_rows held 0
   fi
+  if [[ -n $(unfinished) ]]; then say "Not completely installed: $(unfinished | paste -sd ' ')"; fi
 }
 
 # ---- applying them

@@ -11,6 +11,9 @@ import { packagesAt } from '../support/debian-package.ts'
 
 const script = fileURLToPath(new URL('../../patch-scripts/debian/apt-update.sh', import.meta.url))
 
+/** LANGUAGE works with C.UTF-8 too, so this is German wherever apt's translations are installed. */
+const german = { LANG: 'de_DE.UTF-8', LC_ALL: 'C.UTF-8', LANGUAGE: 'de' }
+
 type Row = {
   package: string
   current_version: string | null
@@ -287,6 +290,20 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
     expect(await host.versions()).toEqual({ 'pb-alpha': '1.0', 'pb-beta': '1.0', 'pb-held': '1.0' })
   })
 
+  test('a full disk is 107, and nothing is installed', async () => {
+    await using host = await createAptHost()
+    await host.install(packagesAt('1.0', 'pb-big'))
+    await host.publish({
+      packages: [{ name: 'pb-big', version: '2.0', files: { '/usr/lib/pb-big': 'x'.repeat(200_000) } }],
+    })
+    await host.must(['mkdir', '-p', '/var/cache/apt/archives'])
+    await host.must(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', '/var/cache/apt/archives'])
+    const { code, report } = await patch(host, [])
+    expect(code).toBe(107)
+    expect(report.error).toContain('/var/cache/apt/archives')
+    expect(await host.versions()).toEqual({ 'pb-big': '1.0' })
+  })
+
   test.for([
     ['/var/lib/dpkg/lock-frontend', []],
     ['/var/lib/apt/lists/lock', ['--dry-run']],
@@ -294,7 +311,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
     await using host = await usualHost()
     await host.must(['apt-get', 'update'])
     const holder = await host.lock(path)
-    const { code, report } = await patch(host, ['--lock-timeout', '1', ...args])
+    const { code, report } = await patch(host, ['--lock-timeout', '1', ...args], { env: german })
     expect(code).toBe(102)
     expect(report.error).toBe(
       `The package manager is locked by process ${holder.pid} (perl); waited 1 seconds.`,
@@ -392,7 +409,9 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
     const still = await patch(host, [])
     expect(still.code).toBe(105)
     expect(still.report.error).toContain('pb-broken')
-    expect((await patch(host, ['--dry-run'])).code).toBe(2)
+    const listed = await patch(host, ['--dry-run'])
+    expect(listed.code).toBe(2)
+    expect(listed.stdout).toContain('\nNot completely installed: pb-broken\n')
 
     await host.publish({ packages: packagesAt('3.0', 'pb-broken') })
     expect((await patch(host, [])).code).toBe(0)
@@ -476,8 +495,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('a German environment and odd labels change nothing', async () => {
     await using host = await usualHost()
     await host.publish({ label: 'Ünser "Lab\\el" [x] (y)', packages: packagesAt('3.0', 'pb-alpha') })
-    const env = { LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8', LANGUAGE: 'de' }
-    const { code, report } = await patch(host, ['--dry-run'], { env })
+    const { code, report } = await patch(host, ['--dry-run'], { env: german })
     expect(code).toBe(0)
     expect(report.packages.map((row) => [row.package, row.new_version, row.repository])).toEqual([
       ['pb-alpha', '3.0', 'Ünser "Lab\\el" [x] (y):stable'],
@@ -517,14 +535,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('five thousand updates are listed within seconds', async () => {
     await using host = await createAptHost()
     const many = Array.from({ length: 5000 }, (_, index) => `pb-many-${index}`)
-    const status = many.map(
-      (name) =>
-        `Package: ${name}\nStatus: install ok installed\nMaintainer: x\nArchitecture: all\nVersion: 1.0\nDescription: x\n`,
-    )
-    await host.write(
-      '/var/lib/dpkg/status',
-      `${await host.read('/var/lib/dpkg/status')}\n${status.join('\n')}\n`,
-    )
+    await host.record(many)
     await host.publish({
       described: many.map(
         (name) =>
@@ -543,11 +554,11 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('three hundred packages are upgraded in bounded time', async () => {
     await using host = await createAptHost()
     const many = Array.from({ length: 300 }, (_, index) => `pb-many-${index}`)
-    await host.install(packagesAt('1.0', ...many))
+    await host.record(many)
     await host.publish({ packages: packagesAt('2.0', ...many) })
     const { code, report } = await patch(host, [])
     expect(code).toBe(0)
     expect(report.upgraded).toHaveLength(300)
-    expect(report.execution_time).toBeLessThan(20)
+    expect(report.execution_time).toBeLessThan(60)
   })
 })
