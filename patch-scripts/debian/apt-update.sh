@@ -285,7 +285,7 @@ read_candidates() {
     /^  Candidate:/ { version = $2; next }
     /^ \*\*\* / { if (between) upward = 1; between = 0; row = ""; next }
     /^     [^ ]/ { if ($1 == version) between = 1; row = $1; next }
-    /^        / { if (between && row != "" && (source_name($0) in security)) { crosses = 1; if (fix == "") fix = row } }
+    /^       / { if (between && row != "" && (source_name($0) in security)) { crosses = 1; if (fix == "") fix = row } }
     END { flush() }
   ' "$WORK/sources" "$WORK/versions" >"$WORK/candidates"
 }

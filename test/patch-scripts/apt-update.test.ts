@@ -245,6 +245,15 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
       ['pb-urgent', '2.0', true, 'Debian-Security:stable-security'],
       ['pb-alpha', '3.0', false, 'Test:stable'],
     ])
+    // A four-digit priority moves the columns of apt's own answer.
+    const pin = '/etc/apt/preferences.d/security'
+    await host.write(pin, 'Package: *\nPin: release l=Debian-Security\nPin-Priority: 1001\n')
+    const pinned = await patch(host, ['--dry-run', '--security'])
+    expect(pinned.report.packages.map((row) => [row.package, row.new_version])).toEqual([
+      ['pb-hidden', '2.0'],
+      ['pb-urgent', '2.0'],
+    ])
+    await host.must(['rm', pin])
     expect((await patch(host, ['--security', '--exclude', 'pb-nothing'])).code).toBe(0)
     expect(await host.versions()).toEqual({ 'pb-alpha': '1.0', 'pb-hidden': '2.0', 'pb-urgent': '2.0' })
     expect((await patch(host, ['--security', '--dry-run'])).code).toBe(2)

@@ -31,8 +31,8 @@ import { buildPackages, type DebianPackage } from './debian-package.ts'
 
 const execute = promisify(execFile)
 
-/** Debian packages the test hosts need beyond what every Debian has. */
-export const debianPackages = ['apt-utils', 'dpkg-dev']
+/** Debian packages the test hosts and their suites need beyond what every Debian has. */
+export const debianPackages = ['apt-utils', 'shellcheck']
 
 /** Mounting and chroot are root's. A suite that uses a host is left out for others, and says so. */
 export const isRoot = process.getuid?.() === 0
