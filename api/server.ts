@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { collections } from '../collections/index.ts'
-import { createApp } from '../core/app.ts'
-import { systemClock } from '../core/clock.ts'
+import { type App, createApp } from '../core/app.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
 import type { Config } from '../core/config.ts'
 import { type Connection, openDatabase } from '../core/db/database.ts'
 import { startEmbedded } from '../core/db/embedded/start.ts'
@@ -17,6 +17,7 @@ import { createApi } from './api.ts'
 import { listen } from './listen.ts'
 
 export type Server = {
+  app: App
   url: string
   /** The one-time link for the first account, while there is none. */
   setupUrl?: string
@@ -26,11 +27,17 @@ export type Server = {
   stop(): Promise<void>
 }
 
+/** What tests bring along: a database that is there already, and a time of their own. */
+type Given = { connection?: Connection; clock?: Clock; patchScripts?: string }
+
+const PATCH_SCRIPTS = new URL('../patch-scripts', import.meta.url).pathname
+
 /** Everything a server is, in the order it comes up; it goes down the other way round. */
-export async function startServer(config: Config): Promise<Server> {
+export async function startServer(config: Config, given: Given = {}): Promise<Server> {
+  const { clock = systemClock, patchScripts = PATCH_SCRIPTS } = given
   const log = createLog(config.logLevel)
   await using parts = new AsyncDisposableStack()
-  let connection: Connection | undefined = config.databaseUrl
+  let connection = given.connection ?? config.databaseUrl
   let failed = new Promise<string>(() => undefined)
   if (!connection) {
     const embedded = await startEmbedded({ dataDir: config.dataDir, log: (line) => log.debug(line) })
@@ -47,8 +54,8 @@ export async function startServer(config: Config): Promise<Server> {
 
   await makeFolder(config.filesDir)
   const files = localStore(config.filesDir)
-  const app = await createApp({ config, log, clock: systemClock, database, files, collections, hooks })
-  await syncBuiltInScripts(app, new URL('../patch-scripts', import.meta.url).pathname)
+  const app = await createApp({ config, log, clock, database, files, collections, hooks })
+  await syncBuiltInScripts(app, patchScripts)
   parts.defer(() => app.settled())
   const running = startJobs(app, jobs)
   parts.defer(() => running.stop())
@@ -66,7 +73,7 @@ export async function startServer(config: Config): Promise<Server> {
   url ||= `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${listening.port}`
   const setupUrl = (await isFirstRun(app)) ? `${url}/setup?token=${await issueSetupToken(app)}` : undefined
   const held = parts.move()
-  return { url, setupUrl, failed, stop: () => held.disposeAsync() }
+  return { app, url, setupUrl, failed, stop: () => held.disposeAsync() }
 }
 
 async function makeFolder(path: string): Promise<void> {
