@@ -1,0 +1,104 @@
+// npm test: brings what the tests need, runs them, and ends with their count.
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { startOutsidePostgres } from './support/outside-postgres.ts'
+
+/** Programs that tests call, and Debian's packages that have them. */
+const PROGRAMS = { shellcheck: 'shellcheck', 'apt-ftparchive': 'apt-utils' }
+
+/** What runs a second time on a PostgreSQL that is not ours: all that speaks to a database. */
+const ON_OUTSIDE = [
+  'test/api',
+  'test/core/filter',
+  'test/core/records',
+  'test/core/realtime',
+  'test/core/auth',
+]
+
+const isRoot = process.getuid?.() === 0
+const asked = process.argv.slice(2)
+let passed = 0
+let failed = 0
+
+const has = (program: string) =>
+  (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+function installPrograms(): void {
+  const missing = Object.entries(PROGRAMS).filter(([program]) => !has(program))
+  if (missing.length === 0) return
+  const packages = missing.map(([, name]) => name)
+  const command = ['install', '-y', '--no-install-recommends', ...packages]
+  if (!isRoot || !has('apt-get')) {
+    console.log(`Missing: ${packages.join(', ')}. As root: apt-get ${command.join(' ')}`)
+    return
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  for (const step of [
+    ['update', '-qq'],
+    ['-qq', ...command],
+  ])
+    spawnSync('apt-get', step, { stdio: 'inherit', env })
+}
+
+/** Runs vitest once and adds to the count. A file that did not load counts as one failure. */
+function run(title: string, files: string[], env: Record<string, string> = {}): void {
+  console.log(`\n== ${title}`)
+  const folder = mkdtempSync(join(tmpdir(), 'patchbase-report-'))
+  const report = join(folder, 'report.json')
+  const vitest = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const { status } = spawnSync(process.execPath, [vitest, 'run', ...reporters, ...files], {
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      ...env,
+      PATH: `${join(import.meta.dirname, '../node_modules/.bin')}${delimiter}${process.env.PATH}`,
+    },
+  })
+  try {
+    const { numPassedTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report
+    passed += numPassedTests
+    for (const { status: result, assertionResults } of testResults) {
+      const broken = assertionResults.filter((test) => test.status === 'failed').length
+      failed += result === 'failed' ? Math.max(1, broken) : broken
+    }
+  } catch (error) {
+    console.error(`There is no report of this run: ${(error as Error).message}`)
+    failed++
+  }
+  if (status !== 0 && failed === 0) failed++
+  rmSync(folder, { recursive: true, force: true })
+}
+
+type Report = {
+  numPassedTests: number
+  testResults: { status: string; assertionResults: { status: string }[] }[]
+}
+
+installPrograms()
+if (!isRoot)
+  console.log('Not root: what needs root is left out (real package managers, other accounts, mounts).')
+run(asked.length > 0 ? asked.join(' ') : 'All tests, on the embedded PostgreSQL', asked)
+if (asked.length === 0) {
+  const outside = await startOutsidePostgres()
+  if (outside) {
+    run(`Again on ${outside.name}, as DATABASE_URL would have it`, ON_OUTSIDE, {
+      TEST_DATABASE_URL: outside.url,
+    })
+    await outside.stop()
+  } else {
+    console.log('\nNo other PostgreSQL was found. As root: apt-get install -y postgresql')
+    failed++
+  }
+}
+console.log(`\n${passed} passed, ${failed} failed`)
+process.exitCode = failed > 0 ? 1 : 0
