@@ -5,7 +5,7 @@ import { type Comparison, columnType, type FieldPath, type Operand, type Resolve
 import type { FilterContext } from './shape.ts'
 import { columnOf } from './sql-column.ts'
 import { compareInSql, type Term } from './sql-compare.ts'
-import { all, any, FALSE, not, TRUE } from './sql-logic.ts'
+import { all, any, FALSE, not } from './sql-logic.ts'
 import { aliases, type NewAlias, pathFrom } from './sql-path.ts'
 
 export type SqlOptions = {
@@ -33,7 +33,7 @@ function condition(resolved: Resolved, scope: QueryScope): SQL {
 
 function comparison(node: Comparison, scope: QueryScope): SQL {
   const { op, left, right } = node
-  // The opposite of `=` is taken outside of all paths: "leads to no record that equals" is one anti-join.
+  // Taken outside of the paths, `!=` is the opposite of `=` wherever they lead.
   if (op === '!=') return not(comparison({ ...node, op: '=' }, scope))
   if (op === '=' && neverEqual(node, scope.context)) return FALSE
   return along(left, scope, (leftTerm) =>
@@ -51,11 +51,11 @@ function along(operand: Operand, scope: QueryScope, compare: (term: Term) => SQL
   if (operand.hops.length === 0) return compare(columnOf(operand, scope.alias))
 
   const { from, last } = pathFrom(operand.hops, scope.alias, scope.newAlias)
-  const exists = (found: SQL): SQL => {
-    if (found === FALSE) return FALSE
-    return sql`exists (select from ${found === TRUE ? from : sql`${from} and ${found}`})`
-  }
-  return any([exists(compare(columnOf(operand, last))), all([compare(nothing(operand)), not(exists(TRUE))])])
+  const inTheRecord = compare(columnOf(operand, last))
+  return any([
+    inTheRecord === FALSE ? FALSE : sql`exists (select from ${from} and ${inTheRecord})`,
+    all([compare(nothing(operand)), sql`not exists (select from ${from})`]),
+  ])
 }
 
 /** What a path that leads nowhere is worth: null, of which there are 0. */
