@@ -1,6 +1,15 @@
 // npm test: brings what the tests need, runs them, and ends with their count.
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { startOutsidePostgres } from './support/outside-postgres.ts'
@@ -34,19 +43,27 @@ const has = (program: string) =>
 
 function installPrograms(): void {
   const missing = Object.entries(PROGRAMS).filter(([program]) => !has(program))
-  if (missing.length === 0) return
   const packages = missing.map(([, name]) => name)
+  if (globSync('/usr/lib/postgresql/*/bin/initdb').length === 0) packages.push('postgresql')
+  if (packages.length === 0) return
   const command = ['install', '-y', '--no-install-recommends', ...packages]
   if (!isRoot || !has('apt-get')) {
     console.log(`Missing: ${packages.join(', ')}. As root: apt-get ${command.join(' ')}`)
     return
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  if (packages.includes('postgresql')) keepFromStarting()
   for (const step of [
     ['update', '-qq'],
     ['-qq', ...command],
   ])
     spawnSync('apt-get', step, { stdio: 'inherit', env })
+}
+
+/** Debian's package makes and starts a cluster of its own; only its programs are wanted. */
+function keepFromStarting(): void {
+  mkdirSync('/etc/postgresql-common', { recursive: true })
+  writeFileSync('/etc/postgresql-common/createcluster.conf', 'create_main_cluster = false\n', { flag: 'a' })
 }
 
 /** Runs vitest once and adds to the count. A file that did not load counts as one failure. */

@@ -33,7 +33,6 @@ export async function startOutsidePostgres(): Promise<OutsidePostgres | undefine
     database: 'postgres',
     username: 'tester',
     max: 1,
-    backoff: 0.1,
   })
   const name = await firstAnswer(sql)
   await sql.end()
