@@ -2,6 +2,7 @@ import { backoffMs, sleep } from './backoff.ts'
 import type { Context } from './context.ts'
 import { reasonOf } from './errors.ts'
 import { collectFacts } from './facts.ts'
+import type { Job } from './journal.ts'
 import { type CpuTimes, collectMetrics } from './metrics.ts'
 import { backoffOf } from './timings.ts'
 
@@ -12,20 +13,27 @@ export const heartbeatBody = (before: CpuTimes | undefined, root: string) => {
   return { body: { action: 'ingest-metrics', system_metrics: metrics, ...facts }, cpu }
 }
 
+const isLive = ({ state }: Job) => state !== 'acknowledged' && state !== 'refused'
+
 /** Reports facts and metrics until the agent stops. `beaten` is called with each one the server has taken. */
 export const heartbeat = async (
   context: Context,
   root: string,
   beaten: (at: Date) => void,
 ): Promise<void> => {
-  const { transport, timings, log, stop } = context
+  const { transport, journal, timings, log, stop } = context
   let cpu: CpuTimes | undefined
   for (let failures = 0; !stop.aborted; ) {
     const began = performance.now()
     try {
       const beat = heartbeatBody(cpu, root)
       cpu = beat.cpu
-      await transport.request('POST', '/api/agent', beat.body)
+      // What is not listed here does not run here: the server frees targets of operations it has lost.
+      const jobs = journal
+        .all()
+        .filter(isLive)
+        .map(({ id }) => id)
+      await transport.request('POST', '/api/agent', { ...beat.body, jobs })
       beaten(new Date())
       if (failures > 0) log.info('Heartbeats arrive again.')
       failures = 0

@@ -1,13 +1,12 @@
 import { z } from 'zod'
 import { agentMetrics } from '../collections/agent-metrics.ts'
 import { type Agent, agents } from '../collections/agents.ts'
-import type { App } from '../core/app.ts'
-import { quote, statement } from '../core/db/statement.ts'
+import { type Bind, quote, statement } from '../core/db/statement.ts'
 import { Forbidden } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { newId } from '../core/id.ts'
 import { fieldsOf } from '../core/input.ts'
-import { callerFrom } from '../core/records/actor.ts'
+import { actingAs, callerFrom } from '../core/records/actor.ts'
 import { changes } from '../core/records/audit.ts'
 import { formatTime } from '../core/time.ts'
 import { applyFacts } from './enrolment/facts.ts'
@@ -51,7 +50,7 @@ export default hooksFor(agentMetrics, {
     const facts = { ...agent }
     applyFacts(facts, body)
     if (Object.keys(changes(agents, agent, facts)).length > 0)
-      await app.records.update('agents', agent.id, { body }, { ...caller, act: 'heartbeat', trusted: true })
+      await app.records.update('agents', agent.id, { body }, actingAs(caller, 'heartbeat', true))
 
     const at = formatTime(now)
     const { load_average: load, network_stats: network, ...plain } = metrics
@@ -83,25 +82,23 @@ export default hooksFor(agentMetrics, {
       .map((name) => `${quote(name)} = excluded.${quote(name)}`)
     await app.database.run(
       `with seen as (update "agents" set "last_seen" = ${bind(at)} where "id" = ${bind(agent.id)})
+       ${releaseLost(agent, body.jobs, bind)}
        insert into "agent_metrics" (${names.map(quote).join(', ')}) values (${names.map(value).join(', ')})
        on conflict ("agent_id") do update set ${sets.join(', ')}`,
       parameters,
     )
-    await releaseLost(app, agent, body.jobs)
   },
 })
 
 /**
- * An agent that lists its live jobs frees the targets of those it has lost: nothing of ours runs there any more.
+ * An agent that lists its live jobs frees the targets of operations that were lost track of and are not among
+ * them: nothing of ours runs there any more.
  */
-async function releaseLost(app: App, agent: Agent, jobs: unknown): Promise<void> {
-  if (!Array.isArray(jobs)) return
-  const live = jobs.filter((job) => typeof job === 'string')
-  await app.database.run(
-    `delete from "operation_locks" using "patch_operations" operation
-     where "operation_locks"."agent_id" = $1 and operation."id" = "operation_locks"."operation"
+function releaseLost(agent: Agent, jobs: unknown, bind: Bind): string {
+  const live = Array.isArray(jobs) ? jobs.filter((job) => typeof job === 'string') : undefined
+  if (!live) return ''
+  return `, freed as (delete from "operation_locks" using "patch_operations" operation
+     where "operation_locks"."agent_id" = ${bind(agent.id)} and operation."id" = "operation_locks"."operation"
        and operation."status" = 'failed' and operation."outcome" = 'lease_lost'
-       and operation."id" <> all ($2::text[])`,
-    [agent.id, live],
-  )
+       and not (${bind(JSON.stringify(live))}::jsonb ? operation."id"))`
 }

@@ -32,10 +32,3 @@ function callerOf(c: RequestContext, actor: Caller['actor']): Caller {
     address: c.env.incoming.socket.remoteAddress ?? '',
   }
 }
-
-/** The same request under the product's name for it. `{...caller}` would read the getters. */
-export const actingAs = (caller: Caller, act: string, trusted = false): Caller =>
-  Object.create(caller, {
-    act: { value: act, enumerable: true },
-    trusted: { value: trusted, enumerable: true },
-  }) as Caller

@@ -64,7 +64,8 @@ export function createBroker(app: App) {
       const client = clients.get(clientId)
       if (!client) throw new NotFound('Missing or invalid client id.')
       refuseOtherIdentity(client.caller, caller)
-      client.caller = caller
+      // Without the request it came with, which would live as long as the stream.
+      client.caller = { ...guest(), actor: caller.actor, address: caller.address }
       client.expires = identity.expires
       drop(client)
       for (const topic of new Set(topics)) {

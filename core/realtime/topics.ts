@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import type { App } from '../app.ts'
 import { AppError } from '../errors.ts'
-import { toPredicate } from '../filter/index.ts'
 import type { Caller } from '../records/actor.ts'
-import { clientFilter } from '../records/list.ts'
+import { clientFilter } from '../records/client-filter.ts'
 import type { Subscription } from './client.ts'
 
 const Options = z.object({ query: z.object({ filter: z.string().optional() }).optional() })
@@ -21,8 +20,7 @@ export function readTopic(app: App, topic: string, caller: Caller): Subscription
   const source = optionsOf(query).query?.filter
   if (!source) return { topic, collection, record, rule }
   try {
-    const resolved = clientFilter(app, collection, source, caller)
-    return { topic, collection, record, rule, filter: { resolved, predicate: toPredicate(resolved) } }
+    return { topic, collection, record, rule, filter: clientFilter(app, collection, source, caller) }
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error

@@ -1,10 +1,22 @@
+import { type SQL, sql } from 'drizzle-orm'
 import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
 import { compile, type Executor } from '../db/database.ts'
 import { quote, sqlType, statement } from '../db/statement.ts'
 import { type FilterContext, type Predicate, type Resolved, toSql } from '../filter/index.ts'
 
-export type Condition = { resolved: Resolved; predicate?: Predicate }
+export type Condition = {
+  resolved: Resolved
+  /** Absent where the condition reads other rows. */
+  predicate?: Predicate
+  /** What must hold too, lest a client's condition tell of records he may not see. */
+  discreet?: (context: FilterContext) => SQL
+}
+
+export function conditionSql({ resolved, discreet }: Condition, context: FilterContext, alias: string): SQL {
+  const asked = toSql(resolved, context, { alias })
+  return discreet ? sql`(${asked} and ${discreet(context)})` : asked
+}
 
 /**
  * Does the condition hold for this image of a record, stored or not? Decided in memory, or, where it reads
@@ -19,9 +31,7 @@ export async function holds(
   database: Executor = app.database,
 ): Promise<boolean> {
   if (condition.predicate) return condition.predicate(record, context)
-  const { text, parameters: conditionParameters } = compile(
-    toSql(condition.resolved, context, { alias: collection.name }),
-  )
+  const { text, parameters: conditionParameters } = compile(conditionSql(condition, context, collection.name))
   const { parameters, bind } = statement()
   parameters.push(...conditionParameters)
   const columns = [...collection.fields].map(

@@ -4,17 +4,11 @@ import type { Collection, StoredRecord } from '../collection.ts'
 import { compile, type Executor } from '../db/database.ts'
 import { quote } from '../db/statement.ts'
 import { BadRequest } from '../errors.ts'
-import {
-  compile as compileFilter,
-  cost,
-  parseSort,
-  type Resolved,
-  type Scope,
-  toOrderBy,
-  toSql,
-} from '../filter/index.ts'
+import { toOrderBy } from '../filter/index.ts'
 import { refuseIfClosed } from './access.ts'
 import { type Caller, filterContext, isSuperuser } from './actor.ts'
+import { clientFilter, clientSort } from './client-filter.ts'
+import { conditionSql } from './holds.ts'
 import { columnsOf } from './read.ts'
 
 /** As the query string has them; '' and undefined are the same. */
@@ -36,8 +30,6 @@ export type Page = {
 
 const PER_PAGE = 30
 const PER_PAGE_MAX = 1000
-/** What one client filter may ask of the database. */
-const BUDGET = { likes: 30, joins: 20 }
 
 export async function list(
   app: App,
@@ -80,37 +72,19 @@ function conditions(app: App, collection: Collection, query: ListQuery, caller: 
   const alias = collection.name
   const parts: SQL[] = []
   const rule = app.rules.of(collection, 'list')
-  if (rule && !isSuperuser(caller)) parts.push(toSql(rule.resolved, context, { alias }))
-  if (query.filter) parts.push(toSql(clientFilter(app, collection, query.filter, caller), context, { alias }))
+  if (rule && !isSuperuser(caller)) parts.push(conditionSql(rule, context, alias))
+  if (query.filter)
+    parts.push(conditionSql(clientFilter(app, collection, query.filter, caller), context, alias))
   const rowid = sql.raw(`${quote(alias)}."_seq"`)
-  const terms = query.sort ? parseSort(query.sort, clientScope(app, collection, caller)) : []
-  const asked = toOrderBy(terms, { alias, rowid })
+  const sort = query.sort ? clientSort(app, collection, query.sort, caller) : undefined
+  if (sort?.discreet) parts.push(sort.discreet(context))
+  const asked = sort && toOrderBy(sort.terms, { alias, rowid })
   return {
     where: and(...parts) ?? sql`true`,
     // Insertion order settles ties, so that pages never overlap.
     orderBy: asked ? sql`${asked}, ${rowid}` : rowid,
     shaped: Boolean(query.filter || query.sort),
   }
-}
-
-function clientScope(app: App, collection: Collection, caller: Caller): Scope {
-  const trusted = isSuperuser(caller)
-  return {
-    collection: app.registry.shape(collection),
-    catalog: app.registry,
-    mayUse: { request: trusted, hidden: trusted },
-  }
-}
-
-/** A filter as a client sent it: bound to what he may name, and refused when it would cost too much. */
-export function clientFilter(app: App, collection: Collection, source: string, caller: Caller): Resolved {
-  const resolved = compileFilter(source, clientScope(app, collection, caller))
-  const { likes, joins } = cost(resolved)
-  if (likes > BUDGET.likes || joins > BUDGET.joins)
-    throw new BadRequest(
-      `The filter asks too much: at most ${BUDGET.likes} "~" and ${BUDGET.joins} relation paths are allowed.`,
-    )
-  return resolved
 }
 
 /** Absent, empty and values below 1 fall back; what is no whole number is an error. */

@@ -1,5 +1,5 @@
 import type { Action, Collection } from '../collection.ts'
-import { compile, type Predicate, type Resolved, toPredicate } from '../filter/index.ts'
+import { compile, FilterError, type Predicate, type Resolved, toPredicate } from '../filter/index.ts'
 import type { Registry } from '../registry.ts'
 
 export type CompiledRule = { source: string; resolved: Resolved; predicate?: Predicate }
@@ -23,7 +23,10 @@ export function compileRules(registry: Registry): RuleBook {
       const resolved = compile(source, { collection: shape, catalog: registry, mayUse })
       return { source, resolved, predicate: toPredicate(resolved) }
     } catch (cause) {
-      throw new Error(`The ${name} rule of ${collection.name} cannot be used: ${source}`, { cause })
+      const detail = cause instanceof FilterError ? cause.detail : String(cause)
+      throw new Error(`The ${name} rule of ${collection.name} cannot be used: ${detail} in ${source}`, {
+        cause,
+      })
     }
   }
   for (const collection of registry.all) {

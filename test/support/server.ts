@@ -1,12 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { EventSource } from 'eventsource'
 import PocketBase from 'pocketbase'
 import { type Server, startServer } from '../../api/server.ts'
 import type { Clock } from '../../core/clock.ts'
 import { readConfig } from '../../core/config.ts'
 import { SUPERUSERS, systemCaller } from '../../core/records/actor.ts'
 import { freshDatabase } from './postgres.ts'
+
+// What browsers have, and the SDK looks for.
+Object.assign(globalThis, { EventSource })
 
 export const PASSWORD = 'correct horse'
 

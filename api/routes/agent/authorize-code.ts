@@ -2,10 +2,9 @@ import type { App } from '../../../core/app.ts'
 import type { StoredRecord } from '../../../core/collection.ts'
 import { BadRequest } from '../../../core/errors.ts'
 import { rateLimit } from '../../../core/rate-limit.ts'
-import type { Caller } from '../../../core/records/actor.ts'
+import { actingAs, type Caller } from '../../../core/records/actor.ts'
 import { findOne } from '../../../core/records/read.ts'
 import { formatTime } from '../../../core/time.ts'
-import { actingAs } from '../../middleware/identity.ts'
 
 /** 8 letters of 32 are 40 bits; ten tries in ten minutes leave a guesser no chance. */
 const WRONG_CODES = 10

@@ -2,8 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../../core/app.ts'
 import { Forbidden, Unauthorized } from '../../../core/errors.ts'
 import { fieldsOf } from '../../../core/input.ts'
-import { callerFrom } from '../../../core/records/actor.ts'
-import { actingAs } from '../../middleware/identity.ts'
+import { actingAs, callerFrom } from '../../../core/records/actor.ts'
 import { type AgentAction, requireNotBarred } from '../agent.ts'
 
 const Ingest = z.object({ system_metrics: z.record(z.string(), z.unknown()).default({}) })
