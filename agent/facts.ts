@@ -75,7 +75,6 @@ export const collectFacts = (root = '/') => {
     version,
   }
 }
-export type Facts = ReturnType<typeof collectFacts>
 
 /** What tells two machines with the same disk image apart; each '' where it cannot be read. */
 export const machineIdentity = (root = '/') => ({

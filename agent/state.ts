@@ -40,7 +40,7 @@ export const statePaths = (folder: string) => ({
   lock: join(folder, 'run.lock'),
   jobs: join(folder, 'jobs'),
 })
-export type StatePaths = ReturnType<typeof statePaths>
+type StatePaths = ReturnType<typeof statePaths>
 
 /** Makes the folder and takes everybody else's rights to it, also where it stood before. */
 export const ensureFolder = (folder: string) => {

@@ -1,4 +1,4 @@
-import { defineCollection, type RecordOf } from '../core/collection.ts'
+import { defineCollection } from '../core/collection.ts'
 import { bool, date, text } from '../core/fields/index.ts'
 import { owner, ownerOrAgent, signedIn } from './parts/rules.ts'
 import { container, target } from './parts/targets.ts'
@@ -25,5 +25,3 @@ export const packageExceptions = defineCollection({
   rules: { list: ownerOrAgent, view: ownerOrAgent, create: signedIn, update: owner, delete: owner },
   indexes: [{ fields: ['agent_id'] }, { fields: ['user_id'] }],
 })
-
-export type PackageException = RecordOf<typeof packageExceptions>

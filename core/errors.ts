@@ -80,9 +80,3 @@ export class TooManyRequests extends AppError {
 export class StartError extends Error {
   override name = 'StartError'
 }
-
-/** One field is wrong; `message` and `data` are what PocketBase answers for it. */
-export const fieldError = (field: string, code: string, message: string, params?: Record<string, unknown>) =>
-  new BadRequest('An error occurred while validating the submitted data.', {
-    [field]: params ? { code, message, params } : { code, message },
-  })

@@ -22,7 +22,7 @@ export type Publication = {
   publishedAt?: Date
 }
 
-export type AptRepositories = Awaited<ReturnType<typeof serveRepositories>>
+type AptRepositories = Awaited<ReturnType<typeof serveRepositories>>
 
 /** Serves the repositories published under `folder`, each at `/<name>`. */
 export async function serveRepositories(folder: string, arch: string) {
