@@ -18,11 +18,20 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-export type ChildServer = { pid: number; output(): string; stop(): Promise<void> }
+export type ChildServer = { pid: number; output(): string }
 
-/** Starts a server and waits for its health endpoint. What it printed is in the error when it does not come up. */
-export async function startChild(command: string, args: string[], port: number): Promise<ChildServer> {
+/**
+ * Starts a server, which ends with `parts`, and waits for its health endpoint. What it printed is in the error
+ * when it does not come up.
+ */
+export async function startChild(
+  parts: AsyncDisposableStack,
+  command: string,
+  args: string[],
+  port: number,
+): Promise<ChildServer> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  parts.defer(() => end(child))
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -31,16 +40,13 @@ export async function startChild(command: string, args: string[], port: number):
   child.on('error', (error) => {
     output += error.message
   })
-  const stop = () => end(child)
   const deadline = Date.now() + START_MS
   while (!(await isHealthy(port))) {
-    if (child.pid === undefined || hasEnded(child) || Date.now() > deadline) {
-      await stop()
+    if (child.pid === undefined || hasEnded(child) || Date.now() > deadline)
       throw new Error(`${command} ${args.join(' ')} did not start:\n${output}`)
-    }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { pid: child.pid as number, output: () => output, stop }
+  return { pid: child.pid as number, output: () => output }
 }
 
 async function isHealthy(port: number): Promise<boolean> {

@@ -10,7 +10,6 @@ export type Contestant = {
   agentId: string
   /** A record as this server wants to be asked for it. */
   exception(packageName: string): Record<string, unknown>
-  stop(): Promise<void>
 }
 
 export const HOST = '127.0.0.1'

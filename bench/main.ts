@@ -29,8 +29,8 @@ async function main(parts: AsyncDisposableStack): Promise<void> {
     if (!BENCHMARKS[name])
       throw new Error(`There is no benchmark ${name}; --only takes ${Object.keys(BENCHMARKS).join(', ')}.`)
   const program = await findPocketBase(values.pocketbase)
-  const theirs = parts.adopt(await startPocketBase(program), ({ stop }) => stop())
-  const ours = parts.adopt(await startPatchbase(), ({ stop }) => stop())
+  const theirs = await startPocketBase(parts, program)
+  const ours = await startPatchbase(parts)
   const begun = new Date()
   let text = ''
   const print = (part: string) => {

@@ -10,20 +10,17 @@ const EMAIL = 'bench@example.com'
 const PASSWORD = 'correct horse'
 
 /** Our server as it is started for use, with its embedded PostgreSQL, on a data folder of its own. */
-export async function startPatchbase(nodeOptions: string[] = []): Promise<Contestant> {
-  await using parts = new AsyncDisposableStack()
+export async function startPatchbase(parts: AsyncDisposableStack): Promise<Contestant> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-bench-'))
   parts.defer(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
   const main = ['--import', join(ROOT, 'check-node.mjs'), join(ROOT, 'api/main.ts')]
   const options = ['--data-dir', join(folder, 'data'), '--port', String(port)]
-  const server = await startChild(process.execPath, [...nodeOptions, ...main, ...options], port)
-  parts.defer(() => server.stop())
+  const server = await startChild(parts, process.execPath, [...main, ...options], port)
 
   await createFirstAccount(port, server.output())
   const { token } = await signIn(port, 'users', EMAIL, PASSWORD)
   const agentId = await enrolAgent(port, token)
-  const held = parts.move()
   return {
     name: 'Patchbase',
     version: (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version,
@@ -32,7 +29,6 @@ export async function startPatchbase(nodeOptions: string[] = []): Promise<Contes
     token,
     agentId,
     exception: (packageName) => ({ agent_id: agentId, package_name: packageName, reason: 'tuned by hand' }),
-    stop: () => held.disposeAsync(),
   }
 }
 

@@ -11,16 +11,14 @@ const EMAIL = 'bench@example.com'
 const PASSWORD = 'correct horse'
 
 /** PocketBase with its defaults, on a data folder of its own, with our collection made through its API. */
-export async function startPocketBase(program: string): Promise<Contestant> {
-  await using parts = new AsyncDisposableStack()
+export async function startPocketBase(parts: AsyncDisposableStack, program: string): Promise<Contestant> {
   const folder = await mkdtemp(join(tmpdir(), 'pocketbase-bench-'))
   parts.defer(() => rm(folder, { recursive: true, force: true }))
   const folders = ['--dir', join(folder, 'data'), '--publicDir', join(folder, 'public')]
   const all = [...folders, '--hooksDir', join(folder, 'hooks'), '--migrationsDir', join(folder, 'migrations')]
   await promisify(execFile)(program, ['superuser', 'upsert', EMAIL, PASSWORD, ...all])
   const port = await freePort()
-  const server = await startChild(program, ['serve', '--http', `${HOST}:${port}`, ...all], port)
-  parts.defer(() => server.stop())
+  const server = await startChild(parts, program, ['serve', '--http', `${HOST}:${port}`, ...all], port)
 
   const superuser = (await signIn(port, '_superusers', EMAIL, PASSWORD)).token
   await createCollections(port, superuser)
@@ -31,7 +29,6 @@ export async function startPocketBase(program: string): Promise<Contestant> {
     token: superuser,
     body: { hostname: 'bench-1', user_id: user.id },
   })
-  const held = parts.move()
   return {
     name: 'PocketBase',
     version: POCKETBASE_VERSION,
@@ -46,7 +43,6 @@ export async function startPocketBase(program: string): Promise<Contestant> {
       reason: 'tuned by hand',
       is_active: true,
     }),
-    stop: () => held.disposeAsync(),
   }
 }
 
