@@ -40,7 +40,6 @@ export const statePaths = (folder: string) => ({
   lock: join(folder, 'run.lock'),
   jobs: join(folder, 'jobs'),
 })
-type StatePaths = ReturnType<typeof statePaths>
 
 /** Makes the folder and takes everybody else's rights to it, also where it stood before. */
 export const ensureFolder = (folder: string) => {

@@ -22,8 +22,6 @@ export type Publication = {
   publishedAt?: Date
 }
 
-type AptRepositories = Awaited<ReturnType<typeof serveRepositories>>
-
 /** Serves the repositories published under `folder`, each at `/<name>`. */
 export async function serveRepositories(folder: string, arch: string) {
   const modified = new Map<string, Date>()
