@@ -73,7 +73,8 @@ function discretion(
         alias: collection.name,
         listRule: ({ name }) => {
           const rule = app.rules.of(app.registry.need(name), 'list')
-          return rule && rule.resolved
+          // null is closed and undefined open: they must stay two things.
+          return rule ? rule.resolved : rule
         },
       }),
       emails.length > 0 ? shown : undefined,
