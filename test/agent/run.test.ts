@@ -49,6 +49,7 @@ test('a heartbeat carries the facts, and status tells what happened', async () =
         'all_ips',
         'arch',
         'boot_id',
+        'jobs',
         'kernel_version',
         'os_info',
         'os_version',
