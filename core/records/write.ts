@@ -56,7 +56,10 @@ function rowStatement(change: Change, bind: Bind): string {
     return `insert into ${table} (${names.map(quote).join(', ')}) select ${names.map(value).join(', ')}${where}`
   }
   const { before, version } = change
-  const changed = [...collection.fields.keys()].filter((name) => !same(before[name], after[name]))
+  // `updated` always: a change of nothing within one millisecond is a write all the same.
+  const changed = [...collection.fields.keys()].filter(
+    (name) => name === 'updated' || !same(before[name], after[name]),
+  )
   const sets = changed.map((name) => `${quote(name)} = ${value(name)}`)
   // xmin changes with every write, so the row is the one that rules and hooks have judged, or it is not touched.
   const conditions = [`"id" = ${bind(before.id)}`, `xmin = ${bind(version)}::xid`, ...guards]
