@@ -4,6 +4,8 @@ import { storedName } from '../files/names.ts'
 import type { FileStore, Upload } from '../files/storage.ts'
 import { failed } from './validate.ts'
 
+type NamedUpload = { upload: Upload; name: string }
+
 /**
  * Gives each upload its stored name in the record. Text cannot bring a file into being: a name that is not
  * the present one is an error. Of two uploads for one field the last wins; unknown fields are ignored.
@@ -14,9 +16,9 @@ export function nameUploads(
   before: StoredRecord | null,
   uploads: readonly Upload[],
   action: 'create' | 'update',
-): Map<string, Upload> {
+): Map<string, NamedUpload> {
   const errors: FieldErrors = {}
-  const kept = new Map<string, Upload>()
+  const kept = new Map<string, NamedUpload>()
   for (const [name, field] of collection.fields) {
     if (field.kind !== 'file') continue
     const upload = field.computed ? undefined : uploads.findLast((candidate) => candidate.field === name)
@@ -28,8 +30,9 @@ export function nameUploads(
         errors[name] = { code: 'validation_file_size_limit', message, params }
         continue
       }
-      record[name] = storedName(upload.originalName)
-      kept.set(name, upload)
+      const stored = storedName(upload.originalName)
+      record[name] = stored
+      kept.set(name, { upload, name: stored })
     } else if (record[name] !== '' && record[name] !== (before?.[name] ?? '')) {
       const invalidFiles = [record[name]]
       const message = `Invalid new files: ${JSON.stringify(invalidFiles)}.`
@@ -48,17 +51,16 @@ export async function keepUploads(
   store: FileStore,
   collection: Collection,
   record: StoredRecord,
-  uploads: ReadonlyMap<string, Upload>,
+  uploads: ReadonlyMap<string, NamedUpload>,
 ): Promise<{ undo(): Promise<void> }> {
   const done: string[] = []
   const undo = async () => {
     for (const name of done) await store.remove(collection.id, record.id, name)
   }
   try {
-    for (const [field, upload] of uploads) {
-      const name = String(record[field])
+    for (const [field, { upload, name }] of uploads) {
       // A hook may have decided against the file.
-      if (name === '') continue
+      if (record[field] !== name) continue
       await store.keep(upload, collection.id, record.id, name)
       done.push(name)
     }
