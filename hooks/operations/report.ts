@@ -9,16 +9,20 @@ import { releaseLock } from './lock.ts'
 import { resultOf } from './result.ts'
 import { isLost } from './states.ts'
 
-// Multipart brings everything as text.
+// Multipart brings everything as text, and what looks like a number or a boolean as one.
+const text = z.preprocess(
+  (value) => (typeof value === 'number' || typeof value === 'boolean' ? String(value) : value),
+  z.string().default(''),
+)
 const Report = z.object({
-  claim: z.string().max(100).default(''),
+  claim: text,
   exit_code: z.preprocess(
     (value) => (value === '' || value === null ? undefined : value),
     z.coerce.number().int().min(-1).max(255).optional(),
   ),
   status: z.enum(['completed', 'failed', 'cancelled']).optional().catch(undefined),
   outcome: z.enum(OUTCOMES).optional().catch(undefined),
-  error_message: z.string().default(''),
+  error_message: text,
 })
 
 const MESSAGE_LENGTH_MAX = 10_000
