@@ -1,13 +1,15 @@
+import { operationLocks } from '../collections/operation-locks.ts'
 import { patchOperations } from '../collections/patch-operations.ts'
 import { BadRequest } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { callerFrom } from '../core/records/actor.ts'
+import { findOne } from '../core/records/read.ts'
 import { cancel } from './operations/cancel.ts'
 import { claim, expire } from './operations/claim.ts'
 import { loseLease } from './operations/lease.ts'
 import { report } from './operations/report.ts'
 import { request } from './operations/request.ts'
-import { isFinished, isLost } from './operations/states.ts'
+import { isFinished } from './operations/states.ts'
 
 /** Who may move an operation where; the states are drawn in `operations/states.ts`. */
 export default hooksFor(patchOperations, {
@@ -23,9 +25,10 @@ export default hooksFor(patchOperations, {
     return next()
   },
 
-  async delete({ before }, next) {
+  async delete({ database, before }, next) {
     if (!isFinished(before)) throw new BadRequest(`The operation is ${before.status}; cancel it first.`)
-    if (isLost(before))
+    // Only the lock tells a lost operation from one whose target was freed since.
+    if (await findOne(database, operationLocks, '"operation" = $1', [before.id]))
       throw new BadRequest('The operation may still be running on its target; free the target first.')
     return next()
   },
