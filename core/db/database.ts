@@ -2,6 +2,7 @@ import type { SQL } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
 import { AppError, BadRequest } from '../errors.ts'
+import { gather } from './gather.ts'
 
 export type Row = Record<string, unknown>
 
@@ -9,6 +10,11 @@ export type Row = Record<string, unknown>
 export type Executor = {
   /** A statement with `$n` parameters. Prepared unless it is one that will hardly come again. */
   run<T = Row>(text: string, parameters?: readonly unknown[], options?: { prepare?: boolean }): Promise<T[]>
+  /**
+   * The row with this id. `text` selects rows, `id` among their columns, by an array of ids, `$1::text[]`: outside
+   * of transactions, what is asked for at the same time is read together.
+   */
+  byId<T extends { id: string }>(text: string, id: string): Promise<T | undefined>
 }
 
 export type Database = Executor & {
@@ -44,7 +50,7 @@ export function openDatabase(connection: Connection, log: (line: string) => void
   const pool = open(POOL, { jit: 'off', max_parallel_workers_per_gather: 0 })
   const guarded = open(GUARDED_POOL, { jit: 'off', statement_timeout: GUARDED_TIMEOUT_MS })
   return {
-    ...executor(pool),
+    ...gathered(executor(pool)),
     begin: <T>(work: (transaction: Executor) => Promise<T>) =>
       pool.begin((transaction) => work(executor(transaction))).catch(translate) as Promise<T>,
     guarded: executor(guarded),
@@ -55,12 +61,33 @@ export function openDatabase(connection: Connection, log: (line: string) => void
   }
 }
 
-const executor = (connection: postgres.Sql | postgres.TransactionSql): Executor => ({
-  run: <T>(text: string, parameters: readonly unknown[] = [], { prepare = true } = {}) =>
+function executor(connection: postgres.Sql | postgres.TransactionSql): Executor {
+  const run: Executor['run'] = <T>(
+    text: string,
+    parameters: readonly unknown[] = [],
+    { prepare = true } = {},
+  ) =>
     connection
       .unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare })
-      .then((rows) => rows as unknown as T[], translate),
-})
+      .then((rows) => rows as unknown as T[], translate)
+  return { run, byId: async <T>(text: string, id: string) => (await run<T>(text, [[id]]))[0] }
+}
+
+function gathered({ run }: Executor): Executor {
+  const readers = new Map<string, (id: string) => Promise<{ id: string } | undefined>>()
+  return {
+    run,
+    byId: <T extends { id: string }>(text: string, id: string) => {
+      let reader = readers.get(text)
+      if (!reader) {
+        reader = gather((ids) => run<T>(text, [ids]))
+        readers.set(text, reader)
+      }
+      // The text says what the rows are; the map only cannot.
+      return reader(id) as Promise<T | undefined>
+    },
+  }
+}
 
 const dialect = new PgDialect()
 

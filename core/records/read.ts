@@ -15,16 +15,23 @@ export function columnsOf(collection: Collection): string {
   return list
 }
 
-export async function readById(
+const byId = new WeakMap<Collection, string>()
+
+/** What no id looks like is not looked up: it might be text that makes a statement fail which others share. */
+const ID = /^[a-z0-9]{1,15}$/
+
+export async function readById<C extends Collection>(
   database: Executor,
-  collection: Collection,
+  collection: C,
   id: string,
-): Promise<StoredRecord | undefined> {
-  const [row] = await database.run<StoredRecord>(
-    `select ${columnsOf(collection)} from ${quote(collection.name)} where "id" = $1`,
-    [id],
-  )
-  return row
+): Promise<RecordOf<C> | undefined> {
+  if (!ID.test(id)) return undefined
+  let text = byId.get(collection)
+  if (!text) {
+    text = `select ${columnsOf(collection)} from ${quote(collection.name)} where "id" = any($1::text[])`
+    byId.set(collection, text)
+  }
+  return database.byId<RecordOf<C> & { id: string }>(text, id)
 }
 
 /** The record and the version that an update of it must name. */
