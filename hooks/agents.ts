@@ -1,7 +1,6 @@
 import { agents } from '../collections/agents.ts'
 import { BadRequest, Forbidden } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
-import { randomText } from '../core/id.ts'
 import { applyFacts } from './enrolment/facts.ts'
 import { renewRefreshToken } from './enrolment/refresh.ts'
 import { register } from './enrolment/register.ts'
@@ -30,7 +29,6 @@ export default hooksFor(agents, {
         },
       })
     if (record.status === 'revoked' && before.status !== 'revoked') {
-      record.tokenKey = randomText(50)
       record.refresh_token_hash = ''
       record.refresh_token_expires = ''
       record.enrol_key_hash = ''
