@@ -65,7 +65,7 @@ const WAYS: Record<string, Send> = {
   'a URL-encoded form': (method, path, token, body) =>
     send(method, path, token, {
       body: new URLSearchParams(
-        Object.entries(body).map(([name, value]) => [name, String(value)]),
+        Object.entries(body).map(([name, value]): [string, string] => [name, String(value)]),
       ).toString(),
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
     }),
