@@ -1,5 +1,5 @@
 import { refuseText } from './hostile.ts'
-import { parseJson } from './read.ts'
+import { parseJson } from './json.ts'
 
 /** Values of a form, typed as PocketBase does; `@jsonPayload` holds a JSON object that is merged in. */
 export function formValues(pairs: readonly [string, string][]): Record<string, unknown> {

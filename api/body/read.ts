@@ -5,7 +5,7 @@ import { BadRequest, TooLarge } from '../../core/errors.ts'
 import type { Upload } from '../../core/files/storage.ts'
 import type { RequestContext } from '../env.ts'
 import { formValues } from './form.ts'
-import { refuseHostile } from './hostile.ts'
+import { parseJson } from './json.ts'
 import { readMultipart } from './multipart.ts'
 
 export type Body = { body: Record<string, unknown>; uploads: Upload[] }
@@ -61,18 +61,4 @@ async function readText(incoming: IncomingMessage, maxBytes: number): Promise<st
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-export function parseJson(text: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw new BadRequest('Failed to load the submitted data due to invalid formatting.')
-  }
-  refuseHostile(value)
-  if (value === null) return {}
-  if (typeof value !== 'object' || Array.isArray(value))
-    throw new BadRequest('Failed to load the submitted data due to invalid formatting.')
-  return value as Record<string, unknown>
 }

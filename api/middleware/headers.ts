@@ -1,8 +1,8 @@
 import { createMiddleware } from 'hono/factory'
 import type { Env } from '../env.ts'
 
-/** On every answer of the API; files and pages say more. */
-export const SAFE_HEADERS = {
+/** On every answer; files and pages say more. */
+const SAFE_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'SAMEORIGIN',
   'X-XSS-Protection': '1; mode=block',
@@ -18,11 +18,13 @@ const METHODS = 'GET,HEAD,PUT,PATCH,POST,DELETE'
 export const headers = createMiddleware<Env>(async (c, next) => {
   const origin = c.req.header('origin')
   if (c.req.method === 'OPTIONS') return preflight(origin, c.req.header('access-control-request-headers'))
+  // On Node's response itself, where whatever the answer brings wins: the framework's own headers are as dear as
+  // the rest of the framework.
+  const { outgoing } = c.env
+  for (const name in SAFE_HEADERS) outgoing.setHeader(name, SAFE_HEADERS[name as keyof typeof SAFE_HEADERS])
+  outgoing.setHeader('Vary', 'Origin')
+  if (origin) outgoing.setHeader('Access-Control-Allow-Origin', '*')
   await next()
-  const { headers: set } = c.res
-  for (const [name, value] of Object.entries(SAFE_HEADERS)) if (!set.has(name)) set.set(name, value)
-  set.append('Vary', 'Origin')
-  if (origin) set.set('Access-Control-Allow-Origin', '*')
 })
 
 function preflight(origin: string | undefined, requested: string | undefined): Response {

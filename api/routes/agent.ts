@@ -1,15 +1,14 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { App } from '../../core/app.ts'
-import { BadRequest, Forbidden } from '../../core/errors.ts'
+import { BadRequest } from '../../core/errors.ts'
 import { fieldsOf } from '../../core/input.ts'
 import { withBody } from '../body/read.ts'
-import type { Env, RequestContext } from '../env.ts'
+import type { Env } from '../env.ts'
+import type { AgentAction } from './agent/action.ts'
 import { enrolment } from './agent/enrolment.ts'
 import { fleet } from './agent/fleet.ts'
 import { ingest } from './agent/ingest.ts'
-
-export type AgentAction = (c: RequestContext, body: Record<string, unknown>) => Promise<Response>
 
 /** NannyAPI's one endpoint for everything about agents: `{"action": ...}`. */
 export function agent(app: App, publicUrl: () => string) {
@@ -31,9 +30,4 @@ export function agent(app: App, publicUrl: () => string) {
       return run(c, body)
     }),
   )
-}
-
-/** A revoked agent is told so; whoever else is nobody here is asked to sign in. */
-export function requireNotBarred(c: RequestContext): void {
-  if (c.var.identity.barred) throw new Forbidden('This agent was revoked; enrol the host anew.')
 }

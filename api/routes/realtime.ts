@@ -5,7 +5,6 @@ import type { App } from '../../core/app.ts'
 import { fieldsOf } from '../../core/input.ts'
 import { withBody } from '../body/read.ts'
 import type { Env } from '../env.ts'
-import { SAFE_HEADERS } from '../middleware/headers.ts'
 
 const Subscribe = z.object({
   clientId: z.string().default(''),
@@ -21,12 +20,9 @@ export const realtime = (app: App) =>
     .get('/api/realtime', async (c) => {
       const { outgoing } = c.env
       outgoing.writeHead(200, {
-        ...SAFE_HEADERS,
         'Content-Type': 'text/event-stream',
         'Cache-Control': 'no-store',
         'X-Accel-Buffering': 'no',
-        Vary: 'Origin',
-        ...(c.req.header('origin') && { 'Access-Control-Allow-Origin': '*' }),
       })
       if (c.req.method === 'HEAD') {
         outgoing.end()

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
 import type { Env } from '../env.ts'
-import { requireSignedIn } from './patches.ts'
+import { requireSignedIn } from '../guards.ts'
 
 /** What an agent compares a downloaded script with. */
 export const scripts = (app: App) =>

@@ -8,8 +8,8 @@ import { rateLimit } from '../../../core/rate-limit.ts'
 import { actingAs, callerFrom, isSuperuser } from '../../../core/records/actor.ts'
 import { findOne } from '../../../core/records/read.ts'
 import { formatTime } from '../../../core/time.ts'
-import type { AgentAction } from '../agent.ts'
-import { requireSignedIn } from '../patches.ts'
+import { requireSignedIn } from '../../guards.ts'
+import type { AgentAction } from './action.ts'
 import { authorizeCode } from './authorize-code.ts'
 
 const STARTS_PER_ADDRESS = 60

@@ -6,8 +6,9 @@ import { fieldsOf } from '../../../core/input.ts'
 import { type Caller, callerFrom } from '../../../core/records/actor.ts'
 import type { VisibleRecord } from '../../../core/records/present.ts'
 import { parseTime, toRfc3339 } from '../../../core/time.ts'
-import type { AgentAction } from '../agent.ts'
-import { productForm, requireSignedIn } from '../patches.ts'
+import { requireSignedIn } from '../../guards.ts'
+import { productForm } from '../../product-form.ts'
+import type { AgentAction } from './action.ts'
 
 const Named = z.object({ agent_id: z.string().default('') })
 const LISTED_MAX = '1000'

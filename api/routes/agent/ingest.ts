@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { App } from '../../../core/app.ts'
-import { Forbidden, Unauthorized } from '../../../core/errors.ts'
+import { Forbidden } from '../../../core/errors.ts'
 import { fieldsOf } from '../../../core/input.ts'
 import { actingAs, callerFrom } from '../../../core/records/actor.ts'
-import { type AgentAction, requireNotBarred } from '../agent.ts'
+import { requireNotBarred, requireSignedIn } from '../../guards.ts'
+import type { AgentAction } from './action.ts'
 
 const Ingest = z.object({ system_metrics: z.record(z.string(), z.unknown()).default({}) })
 
@@ -13,8 +14,7 @@ export const ingest =
   async (c, body) => {
     requireNotBarred(c)
     const { caller } = c.var
-    if (caller.actor.kind === 'guest')
-      throw new Unauthorized('The request requires valid record authorization token.')
+    requireSignedIn(caller)
     if (!callerFrom(caller, 'agents')) throw new Forbidden('Metrics are reported by agents only.')
     const { system_metrics } = fieldsOf(Ingest, body)
     const { action: _, system_metrics: __, ...beside } = body
