@@ -72,13 +72,14 @@ const common = {
   updated: computed(date()),
 }
 
-const authFields = {
-  email: email(),
+/** Who signs in by e-mail must have one. */
+const authFields = ({ password }: AuthOptions) => ({
+  email: email({ required: password }),
   emailVisibility: bool(),
   verified: bool(),
   password: hidden(computed(text({ max: 500 }))),
   tokenKey: hidden(computed(text({ max: 60 }))),
-}
+})
 
 const AUTH_INDEXES: Index[] = [
   { fields: ['tokenKey'], unique: true },
@@ -88,7 +89,7 @@ const AUTH_INDEXES: Index[] = [
 /** Declares a collection once: its table, validators, record type and rules all follow from this. */
 export function defineCollection<const F extends Fields>(definition: Definition<F>): Collection<F> {
   const { name, fields: own, rules, auth, logged = true, audited = true } = definition
-  const fields = new Map<string, Field>(Object.entries({ ...common, ...(auth && authFields), ...own }))
+  const fields = new Map<string, Field>(Object.entries({ ...common, ...(auth && authFields(auth)), ...own }))
   const indexes = [...(auth ? AUTH_INDEXES : []), ...(definition.indexes ?? [])]
   return {
     id: `pbc_${crc32(name)}`,
