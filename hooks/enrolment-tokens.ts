@@ -17,6 +17,10 @@ export default hooksFor(enrolmentTokens, {
       throw new BadRequest('Failed to create record.', {
         user_id: { code: 'validation_required', message: 'Say whose agents the token enrols.' },
       })
+    event.require(
+      (bind) => `exists (select 1 from "users" where "id" = ${bind(record.user_id)} for key share)`,
+      () => new BadRequest('Failed to create record.'),
+    )
     const token = `pbe_${randomText(TOKEN_LENGTH)}`
     record.token = sha256(token)
     event.reveal('token', token)

@@ -22,6 +22,7 @@ const invalid = () => new BadRequest('The code or token is unknown, expired or a
  */
 export async function register(event: WriteEvent<Agent>, write: () => Promise<void>): Promise<void> {
   const { database, body, record } = event
+  clearOwners(record)
   const enrolKey =
     typeof body.enrol_key === 'string' && body.enrol_key.length >= 16 ? sha256(body.enrol_key) : ''
   const { device_code: deviceCode, enrolment_token: enrolmentToken } = body
@@ -32,12 +33,13 @@ export async function register(event: WriteEvent<Agent>, write: () => Promise<vo
     useDeviceCode(event, code)
   } else if (typeof enrolmentToken === 'string' && enrolmentToken !== '') {
     const token = await findOne(database, enrolmentTokens, '"token" = $1', [sha256(enrolmentToken)])
-    const earlier =
-      enrolKey && token && (await findOne(database, agents, '"enrol_key_hash" = $1', [enrolKey]))
-    if (earlier && earlier.user_id === token.user_id && earlier.status !== 'revoked')
+    const live = token && !isOver(token, event.now) ? token : undefined
+    const earlier = enrolKey && live && (await findOne(database, agents, '"enrol_key_hash" = $1', [enrolKey]))
+    if (earlier && earlier.user_id === live.user_id && earlier.status !== 'revoked')
       return repeat(event, earlier)
-    useEnrolmentToken(event, token)
+    useEnrolmentToken(event, live)
   } else throw new BadRequest('Send a device_code or an enrolment_token.')
+  stillThere(event)
   record.hostname = hostnameOf(body)
   applyFacts(record, body)
   record.last_seen = formatTime(event.now)
@@ -45,6 +47,29 @@ export async function register(event: WriteEvent<Agent>, write: () => Promise<vo
   giveRefreshToken(event, record)
   return write()
 }
+
+/** What a host says is facts about itself; the rest of its record is its owner's, and the server's. */
+function clearOwners(record: Agent): void {
+  Object.assign(record, {
+    status: 'active',
+    tags: null,
+    update_channel: '',
+    email: '',
+    emailVisibility: false,
+    verified: false,
+  })
+}
+
+/** The owner must not be deleted at this very moment. */
+function stillThere(event: WriteEvent<Agent>): void {
+  event.require(
+    (bind) => `exists (select 1 from "users" where "id" = ${bind(event.record.user_id)} for key share)`,
+    invalid,
+  )
+}
+
+const isOver = ({ expires_at }: EnrolmentToken, now: Date): boolean =>
+  expires_at !== '' && expires_at <= formatTime(now)
 
 async function registeredBefore(
   { database, now }: WriteEvent<Agent>,
@@ -89,9 +114,8 @@ function useDeviceCode(event: WriteEvent<Agent>, code: DeviceCode | undefined): 
 }
 
 function useEnrolmentToken(event: WriteEvent<Agent>, token: EnrolmentToken | undefined): void {
-  const { record, now } = event
-  const over = token && token.expires_at !== '' && token.expires_at <= formatTime(now)
-  if (!token || over || (token.max_uses > 0 && token.uses >= token.max_uses)) throw invalid()
+  const { record } = event
+  if (!token || (token.max_uses > 0 && token.uses >= token.max_uses)) throw invalid()
   record.user_id = token.user_id
   record.tags = token.tags
   event.require(
