@@ -36,13 +36,14 @@ function requireMachine(): void {
     )
 }
 
-async function demo(stop: AbortSignal): Promise<boolean> {
+async function demo(stopping: AbortController): Promise<boolean> {
   requireMachine()
+  const { signal: stop } = stopping
   await using parts = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'patchbase-demo-'))
   // Retried: PostgreSQL may write its last words while it ends.
   parts.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
-  const house: House = parts.use(openHouse(stop))
+  const house: House = parts.use(openHouse(stopping))
 
   say(
     'A dry run on this machine: apt refreshes its package lists and is asked for updates; nothing is installed.',
@@ -74,14 +75,14 @@ async function demo(stop: AbortSignal): Promise<boolean> {
   return succeeded
 }
 
-const interrupted = interruption(LIMIT_MINUTES)
+const stopping = interruption(LIMIT_MINUTES)
 try {
-  const succeeded = await demo(interrupted)
+  const succeeded = await demo(stopping)
   say(NEXT)
   process.exit(succeeded ? 0 : 1)
 } catch (thrown) {
   // Whatever failed on the way failed because of the interruption, if there was one.
-  const error: unknown = interrupted.aborted ? interrupted.reason : thrown
+  const error: unknown = stopping.signal.aborted ? stopping.signal.reason : thrown
   if (error instanceof Interrupted) process.exit(error.exitCode)
   console.error(error instanceof StartError ? error.message : error)
   process.exit(1)

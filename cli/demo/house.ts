@@ -12,7 +12,10 @@ export type Running = {
   says(pattern: RegExp): Promise<RegExpExecArray>
 }
 
-/** The programs of one demo. Disposed, they are stopped one after the other, the last one first. */
+/**
+ * The programs of one demo. The end of one that must live ends the demo. Disposed, they are stopped one after the
+ * other, the last one first.
+ */
 export type House = AsyncDisposable & {
   /** Starts a program that must live as long as the demo. */
   start(file: string, args: string[]): Running
@@ -20,7 +23,8 @@ export type House = AsyncDisposable & {
   run(file: string, args: string[], input: string): Promise<void>
 }
 
-export function openHouse(stop: AbortSignal): House {
+export function openHouse(stopping: AbortController): House {
+  const stop = stopping.signal
   const parts = new AsyncDisposableStack()
   const interrupted = new Promise<never>((_resolve, reject) => {
     const tell = () => reject(stop.reason)
@@ -43,25 +47,27 @@ export function openHouse(stop: AbortSignal): House {
         said.text = (said.text + text).slice(-KEPT)
         child.emit('said')
       })
-    const ended = new Promise<number | null>((resolve, reject) => {
-      child.once('close', resolve)
+    const ended = new Promise<void>((resolve, reject) => {
+      child.once('close', () => resolve())
       child.once('error', reject)
     })
     // A program that ends without reading it; its exit code says why.
     child.stdin.on('error', () => child.stdin.destroy())
     child.stdin.end(`${input}\n`)
     parts.defer(() => end(child, ended))
-    const failure = (code: number | null) =>
-      new StartError(`${file} has ended${code === null ? '' : ` with ${code}`}: ${said.text.trim()}`)
+    const failure = () => {
+      const how = child.signalCode ?? `exit code ${child.exitCode}`
+      return new StartError(`${file} has ended by itself (${how}): ${said.text.trim()}`)
+    }
     return { child, said, ended, failure }
   }
 
   return {
     start(file, args) {
       const { child, said, ended, failure } = open(file, args)
-      const gone = ended.then((code) => Promise.reject(failure(code)))
-      // Whoever waits for it hears of it; later, what it was needed for fails.
-      gone.catch(() => undefined)
+      // Ended from here it exits with 0, or is met by SIGTERM too early for that.
+      const asked = () => parts.disposed && (child.exitCode === 0 || child.signalCode === 'SIGTERM')
+      void ended.then(() => asked() || stopping.abort(failure()))
       return {
         pid: child.pid ?? 0,
         async says(pattern) {
@@ -69,15 +75,15 @@ export function openHouse(stop: AbortSignal): House {
             const match = pattern.exec(said.text)
             if (match) return match
             const more = new Promise<void>((resolve) => child.once('said', resolve))
-            await Promise.race([more, gone, interrupted])
+            await Promise.race([more, interrupted])
           }
         },
       }
     },
     async run(file, args, input) {
-      const { ended, failure } = open(file, args, input)
-      const code = await Promise.race([ended, interrupted])
-      if (code !== 0) throw failure(code)
+      const { child, ended, failure } = open(file, args, input)
+      await Promise.race([ended, interrupted])
+      if (child.exitCode !== 0) throw failure()
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }

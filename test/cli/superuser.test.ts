@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { noPostgresLeft, tempFolder } from '../support/embedded.ts'
-import { Program, ServerProcess } from '../support/server-process.ts'
+import { type Program, startProgram, startServer } from '../support/server-process.ts'
 
 const EMAIL = 'root@example.com'
 const superuser = (args: string[], options: { input?: string; env?: Record<string, string> } = {}) =>
-  new Program('cli/superuser.ts', args, options)
+  startProgram('cli/superuser.ts', args, options)
 
 const finished = async (program: Program) => {
   const code = await program.exited
@@ -22,15 +22,15 @@ describe('npm run superuser -- upsert', () => {
     expect(made.stdout).not.toContain('first password')
     await noPostgresLeft(folder)
 
-    await using server = await new ServerProcess(['--data-dir', folder]).ready()
-    expect(server.stdout).not.toContain('/setup?token=')
+    await using server = await startServer(['--data-dir', folder])
+    expect(server.program.stdout).not.toContain('/setup?token=')
     await server.login('_superusers', EMAIL, 'first password')
     await server.login('users', EMAIL, 'first password')
   })
 
   test('sets a password while the server runs, which ends older tokens', { timeout: 40_000 }, async () => {
     const folder = tempFolder()
-    await using server = await new ServerProcess(['--data-dir', folder]).ready()
+    await using server = await startServer(['--data-dir', folder])
     const env = { PATCHBASE_DATA_DIR: folder }
     const made = await finished(superuser(['upsert', EMAIL, '-'], { env, input: 'first password\nmore\n' }))
     expect(made).toMatchObject({ code: 0, stderr: '' })
@@ -52,15 +52,15 @@ describe('npm run superuser -- upsert', () => {
     const other = await finished(superuser(['upsert', 'other@example.com', 'other password'], { env }))
     expect(other.stdout).toBe('The superuser other@example.com was created.\n')
     await expect(server.login('users', 'other@example.com', 'other password')).rejects.toThrow('400')
-    expect(server.running).toBe(true)
+    expect(server.program.running).toBe(true)
   })
 
   test('of the first start and the setup link only one makes the first accounts', {
     timeout: 40_000,
   }, async () => {
     const folder = tempFolder()
-    await using server = await new ServerProcess(['--data-dir', folder]).ready()
-    const link = (await server.says(/http\S+\/setup\?token=\S+/))[0]
+    await using server = await startServer(['--data-dir', folder])
+    const link = (await server.program.says(/http\S+\/setup\?token=\S+/))[0]
     await finished(superuser(['upsert', EMAIL, 'first password', '--data-dir', folder]))
     const body = new URLSearchParams({
       ...{ token: new URL(link).searchParams.get('token') ?? '', email: 'thief@example.com' },

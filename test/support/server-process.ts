@@ -6,32 +6,45 @@ const WAIT_MS = 30_000
 
 export type Answer<T = Record<string, unknown>> = { status: number; body: T; headers: Headers }
 
-/** A program of this house as its own process, with everything it says. */
+export type ProgramOptions = SpawnOptions & {
+  /** For its standard input, which ends after it. */
+  input?: string
+  /** The Node that runs it. */
+  node?: string
+}
+
+/** Starts a program of this house as its own process, as an operator does. */
+export function startProgram(file: string, args: string[], options: ProgramOptions = {}): Program {
+  const { input, node = process.execPath, env = {}, ...rest } = options
+  const child = spawn(node, ['--import', './check-node.mjs', file, ...args], {
+    cwd: HOUSE,
+    ...rest,
+    // What the machine of the tests is set to must not steer the program.
+    env: { ...withoutSettings(process.env), ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  child.stdin?.end(input ?? '')
+  return new Program(child)
+}
+
+/** A process with everything it says. */
 export class Program {
   readonly child: ChildProcess
   stdout = ''
   stderr = ''
-  /** Resolves with the exit code; null after a signal. */
-  readonly exited: Promise<number | null>
+  /** Resolves with the exit code, or the name of the signal. */
+  readonly exited: Promise<number | string | null>
 
-  constructor(file: string, args: string[], options: SpawnOptions & { input?: string; node?: string } = {}) {
-    const { input, node = process.execPath, env = {}, ...rest } = options
-    this.child = spawn(node, ['--import', './check-node.mjs', file, ...args], {
-      cwd: HOUSE,
-      ...rest,
-      // What the machine of the tests is set to must not steer the program.
-      env: { ...withoutSettings(process.env), ...env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    this.exited = new Promise((ended) => this.child.once('close', (code) => ended(code)))
-    this.child.stdin?.end(input ?? '')
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+  constructor(child: ChildProcess) {
+    this.child = child
+    this.exited = new Promise((ended) => child.once('close', (code, signal) => ended(code ?? signal)))
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
-      this.child.emit('said')
+      child.emit('said')
     })
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
-      this.child.emit('said')
+      child.emit('said')
     })
   }
 
@@ -66,7 +79,7 @@ export class Program {
   }
 
   /** Signals it and waits for its end. */
-  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
     if (this.running) this.child.kill(signal)
     const timer = setTimeout(() => this.child.kill('SIGKILL'), WAIT_MS)
     const code = await this.exited
@@ -86,12 +99,16 @@ const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
     ),
   )
 
-/** `api/main.ts` as an operator starts it, on a free port unless `args` name one. */
-export class ServerProcess extends Program {
+/** `api/main.ts`, on a free port unless `args` name one. */
+export const startServer = async (args: string[], options: ProgramOptions = {}): Promise<ServerProcess> =>
+  new ServerProcess(startProgram('api/main.ts', ['--port', '0', ...args], options)).ready()
+
+export class ServerProcess {
+  readonly program: Program
   #url = ''
 
-  constructor(args: string[], options: ConstructorParameters<typeof Program>[2] = {}) {
-    super('api/main.ts', ['--port', '0', ...args], options)
+  constructor(program: Program) {
+    this.program = program
   }
 
   get url(): string {
@@ -104,7 +121,7 @@ export class ServerProcess extends Program {
 
   /** Waits until it listens. */
   async ready(): Promise<this> {
-    this.#url = (await this.says(/listens on (\S+) \(process \d+\)\.\n/))[1] ?? ''
+    this.#url = (await this.program.says(/listens on (\S+) \(process \d+\)\.\n/))[1] ?? ''
     return this
   }
 
@@ -144,5 +161,9 @@ export class ServerProcess extends Program {
     if (status !== 200)
       throw new Error(`Signing in as ${identity} failed with ${status}: ${JSON.stringify(body)}`)
     return { id: body.record.id, token: body.token }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.program.end('SIGKILL')
   }
 }
