@@ -14,7 +14,7 @@ const STYLE = `
   button { margin-top: 1.5rem; width: 100%; font: inherit; font-weight: 600; padding: .65rem; border: 0; border-radius: .4rem; background: #1d5fd1; color: #fff; cursor: pointer; }
   button:focus-visible, input:focus-visible { outline: 3px solid #6ea8ff; outline-offset: 2px; }
   .error { border-left: 4px solid #c62828; padding: .4rem .8rem; }
-  dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; } dt { color: GrayText; } dd { margin: 0; overflow-wrap: anywhere; }
+  dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; } dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
   code { font-size: 1.1em; letter-spacing: .05em; }
 `
 
