@@ -7,24 +7,24 @@ export const records = (app: App) =>
   new Hono<Env>()
     .basePath('/api/collections/:collection/records')
     .get('/', async (c) =>
-      c.json(await app.records.list(c.req.param('collection'), c.req.query(), c.var.caller)),
+      c.json(await app.records.list(c.req.param('collection'), c.req.query(), c.get('caller'))),
     )
     .post('/', (c) => {
       const name = c.req.param('collection')
       return withBody(app, c, app.registry.find(name), async (body) =>
-        c.json(await app.records.create(name, body, c.var.caller)),
+        c.json(await app.records.create(name, body, c.get('caller'))),
       )
     })
     .get('/:id', async (c) =>
-      c.json(await app.records.view(c.req.param('collection'), c.req.param('id'), c.var.caller)),
+      c.json(await app.records.view(c.req.param('collection'), c.req.param('id'), c.get('caller'))),
     )
     .patch('/:id', (c) => {
       const { collection: name, id } = c.req.param()
       return withBody(app, c, app.registry.find(name), async (body) =>
-        c.json(await app.records.update(name, id, body, c.var.caller)),
+        c.json(await app.records.update(name, id, body, c.get('caller'))),
       )
     })
     .delete('/:id', async (c) => {
-      await app.records.delete(c.req.param('collection'), c.req.param('id'), c.var.caller)
+      await app.records.delete(c.req.param('collection'), c.req.param('id'), c.get('caller'))
       return c.body(null, 204)
     })

@@ -50,15 +50,29 @@ export const actingAs = (caller: Caller, act: string, trusted = false): Caller =
     trusted: { value: trusted, enumerable: true },
   }) as Caller
 
+/** Queries and headers stay unread until a rule reads them: the caller may have to put them together first. */
 export function filterContext(
-  { actor, query, headers, method }: Caller,
+  caller: Caller,
   body: Record<string, unknown>,
   now: Date,
   context = 'default',
 ): FilterContext {
+  const { actor, method } = caller
   const auth =
     actor.kind === 'record'
       ? { ...actor.record, collectionName: actor.collection.name, collectionId: actor.collection.id }
       : null
-  return { auth, body, query, headers, method, context, now }
+  return {
+    auth,
+    body,
+    get query() {
+      return caller.query
+    },
+    get headers() {
+      return caller.headers
+    },
+    method,
+    context,
+    now,
+  }
 }
