@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import type { Collection } from '../../core/collection.ts'
 import { AppError, BadRequest, TooLarge } from '../../core/errors.ts'
 import type { FileStore, Upload } from '../../core/files/storage.ts'
 
 const PARTS_MAX = 1000
+const FILES_MAX = 50
 const FIELD_BYTES_MAX = 10 * 1_048_576
 
 export type Multipart = { values: [string, string][]; uploads: Upload[] }
@@ -22,6 +24,7 @@ export async function readMultipart(
   if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw new TooLarge()
   const values: [string, string][] = []
   const arriving: Promise<Upload>[] = []
+  const contents: Readable[] = []
   const parser = open(incoming)
   try {
     await new Promise<void>((resolve, reject) => {
@@ -35,6 +38,9 @@ export async function readMultipart(
         values.push([name, value])
       })
       parser.on('file', (name, content, originalName) => {
+        // At once, for every part: an error that nobody listens to would end the server.
+        content.on('error', reject)
+        contents.push(content)
         const field = collection?.fields.get(name)
         if (field?.kind !== 'file') return content.resume()
         const upload = files.receive(name, originalName ?? '', content, field.maxBytes ?? 0)
@@ -42,6 +48,7 @@ export async function readMultipart(
         arriving.push(upload)
       })
       parser.on('partsLimit', () => reject(new TooLarge('Too many parts.')))
+      parser.on('filesLimit', () => reject(new TooLarge('Too many files.')))
       parser.on('finish', resolve)
       parser.on('error', reject)
       incoming.on('aborted', () => reject(new BadRequest('The request was broken off.')))
@@ -52,6 +59,8 @@ export async function readMultipart(
     incoming.unpipe(parser)
     incoming.resume()
     parser.destroy()
+    // The parser leaves them open, and those who write them down waiting for more.
+    for (const content of contents) content.destroy(error as Error)
     for (const result of await Promise.allSettled(arriving))
       if (result.status === 'fulfilled') await files.discard(result.value)
     throw error instanceof AppError ? error : malformed(error)
@@ -67,7 +76,7 @@ function open({ headers }: IncomingMessage) {
   try {
     return new Busboy({
       headers: { ...headers, 'content-type': headers['content-type'] ?? '' },
-      limits: { parts: PARTS_MAX, fieldSize: FIELD_BYTES_MAX },
+      limits: { parts: PARTS_MAX, files: FILES_MAX, fieldSize: FIELD_BYTES_MAX },
     })
   } catch {
     throw new BadRequest('Failed to load the submitted data due to invalid formatting.')

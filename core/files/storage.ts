@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream, type ReadStream } from 'node:fs'
+import { createReadStream, type ReadStream } from 'node:fs'
 import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
@@ -66,8 +66,10 @@ export function localStore(folder: string): FileStore {
           done(null, chunk)
         },
       })
+      // Opened here: a stream that opens its file itself may do so after a failure has removed it.
+      const file = await open(path, 'wx', 0o600)
       try {
-        await pipeline(content, measure, createWriteStream(path, { mode: 0o600, flush: true }))
+        await pipeline(content, measure, file.createWriteStream({ flush: true }))
       } catch (error) {
         await rm(path, { force: true })
         throw error
