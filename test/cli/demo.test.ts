@@ -125,10 +125,11 @@ describe.runIf(isRoot)('npm run demo', { timeout: 60_000 }, () => {
   })
 
   // From here on the repository answers nobody.
-  const targets: [string, string[], typeof toProcess][] = [
+  type Target = [string, string[], typeof toProcess]
+  const targets: Target[] = [
     ['the demo', NODE, toProcess],
     ["npm's group", NPM, toGroup],
-    ...(heardThroughNpm ? [['npm', NPM, toProcess]] : []),
+    ...(heardThroughNpm ? [['npm', NPM, toProcess] satisfies Target] : []),
   ]
   test.each(targets)('a signal to %s while apt works ends apt too', async (_name, command, send) => {
     const { asked } = host.repositories.stall()
