@@ -15,5 +15,10 @@ export function randomText(length: number, alphabet = ALPHABET): string {
 /** A record id: 15 characters a-z0-9. */
 export const newId = (): string => randomText(15)
 
+const ID = /^[a-z0-9]{15}$/
+
+/** False for what no record can have as its id, so that such a text never reaches the database. */
+export const isId = (text: string): boolean => ID.test(text)
+
 /** Secrets are stored only as this; their own randomness makes salt and stretching pointless. */
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

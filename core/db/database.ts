@@ -115,6 +115,8 @@ function translate(error: unknown): never {
   if (error instanceof postgres.PostgresError) {
     if (code === '23505') throw new UniqueViolation(error.constraint_name ?? '', error)
     if (code === '57014') throw new BadRequest('The query took too long; narrow the filter.')
+    // A U+0000, which PostgreSQL has no text for, has come past the doors.
+    if (code === '22021') throw new BadRequest()
     if (code === '53100')
       throw new AppError(507, 'The disk of the database is full; free some space and try again.', {
         cause: error,

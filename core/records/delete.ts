@@ -3,6 +3,7 @@ import type { Collection, StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
 import { quote } from '../db/statement.ts'
 import { BadRequest, NotFound } from '../errors.ts'
+import { isId } from '../id.ts'
 import { formatTime } from '../time.ts'
 import { allows, refuseIfClosed } from './access.ts'
 import type { Caller } from './actor.ts'
@@ -22,6 +23,7 @@ export async function remove(
   caller: Caller,
 ): Promise<void> {
   refuseIfClosed(collection, 'delete', caller)
+  if (!isId(id)) throw new NotFound()
   // Locked first: a write that refers to this record now waits, and then finds it gone.
   await transaction.run(`select 1 from ${quote(collection.name)} where "id" = $1 for update`, [id])
   const found = await readVersion(transaction, collection, id)

@@ -1,6 +1,7 @@
 import type { Collection, RecordOf, StoredRecord } from '../collection.ts'
 import type { Executor, Row } from '../db/database.ts'
 import { quote } from '../db/statement.ts'
+import { isId } from '../id.ts'
 
 const columns = new WeakMap<Collection, string>()
 
@@ -17,15 +18,13 @@ export function columnsOf(collection: Collection): string {
 
 const byId = new WeakMap<Collection, string>()
 
-/** What no id looks like is not looked up: it might be text that makes a statement fail which others share. */
-const ID = /^[a-z0-9]{1,15}$/
-
 export async function readById<C extends Collection>(
   database: Executor,
   collection: C,
   id: string,
 ): Promise<RecordOf<C> | undefined> {
-  if (!ID.test(id)) return undefined
+  // It might be text that makes a statement fail which others share.
+  if (!isId(id)) return undefined
   let text = byId.get(collection)
   if (!text) {
     text = `select ${columnsOf(collection)} from ${quote(collection.name)} where "id" = any($1::text[])`
@@ -40,6 +39,7 @@ export async function readVersion(
   collection: Collection,
   id: string,
 ): Promise<{ record: StoredRecord; version: string } | undefined> {
+  if (!isId(id)) return undefined
   const [row] = await database.run<Row & StoredRecord>(
     `select ${columnsOf(collection)}, xmin::text as "_version" from ${quote(collection.name)} where "id" = $1`,
     [id],
