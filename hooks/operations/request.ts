@@ -63,8 +63,12 @@ function clearComputed(record: PatchOperation): void {
 function checkRequest(record: PatchOperation, now: Date, family: string): void {
   const errors: FieldErrors = {}
   for (const field of ['exclusions', 'packages'] as const) {
-    const wrong = listOf(record[field])?.find((name) => !PACKAGE_NAME.test(name))
-    if (wrong !== undefined)
+    if (isBlank(record[field])) record[field] = null
+    const names = record[field] === null ? [] : listOf(record[field])
+    const wrong = names?.find((name) => !PACKAGE_NAME.test(name))
+    if (!names)
+      errors[field] = { code: 'validation_invalid_json', message: 'Must be a list of package names.' }
+    else if (wrong !== undefined)
       errors[field] = {
         code: 'validation_invalid_value',
         message: `${JSON.stringify(wrong)} is no package name; "*" may stand for any characters, but not alone.`,
@@ -91,7 +95,9 @@ function checkRequest(record: PatchOperation, now: Date, family: string): void {
   if (Object.keys(errors).length > 0) throw new BadRequest('Failed to create record.', errors)
 }
 
-/** Only a list of texts is looked at here; anything else fails the field's own validation. */
+/** How a form says nothing. */
+const isBlank = (value: unknown): boolean => value === ''
+
 const listOf = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined
 
