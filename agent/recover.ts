@@ -20,8 +20,8 @@ export const recoverJobs = async (context: Context): Promise<Job[]> => {
     if (job.state === 'starting') finished.push(finish(context, job, NOT_STARTED))
     if (job.state !== 'running') continue
     const left = job.process && groupLives(job.process) ? job.process : undefined
-    const exitCode = journal.exitCode(job.id)
     // It ended by itself while nobody watched: what its processes left in the background is none of ours.
+    const exitCode = journal.exitCode(job.id)
     if (exitCode !== undefined && !job.stopping) {
       finished.push(finish(context, job, { exitCode }))
       continue
@@ -35,7 +35,7 @@ export const recoverJobs = async (context: Context): Promise<Job[]> => {
       journal.save({ ...job, stopping })
       await stopGroup(left, timings.graceMs)
     }
-    finished.push(finish(context, { ...job, stopping }, verdictOf(stopping, exitCode)))
+    finished.push(finish(context, { ...job, stopping }, verdictOf(stopping, journal.exitCode(job.id))))
   }
   return finished
 }

@@ -6,16 +6,23 @@ import type { Job, Stopping, Verdict } from './journal.ts'
 import { type Operation, TIMEOUT_SECONDS_DEFAULT } from './operation-record.ts'
 import { type Spawned, stopGroup } from './process.ts'
 
+/** A patch script's code for: stopped by a signal before anything was installed. */
+const STOPPED = 108
+/** A shell's codes from here on say that a signal ended the script. */
+const SIGNALLED = 128
+
 /** What to report of a job whose process has ended. */
 export const verdictOf = (stopping: Stopping | undefined, exitCode: number | undefined): Verdict => {
-  if (stopping === 'cancelled') return { status: 'cancelled', message: 'The script was stopped on request.' }
+  if (exitCode !== undefined && !stopping) return { exitCode }
   if (stopping === 'timeout')
     return {
       status: 'failed',
       outcome: 'timeout',
       message: 'The script ran longer than it may and was stopped.',
     }
-  if (exitCode !== undefined && !stopping) return { exitCode }
+  // A transaction that has begun is not stopped half-way: what came of it is what counts.
+  if (exitCode !== undefined && exitCode !== STOPPED && exitCode < SIGNALLED) return { exitCode }
+  if (stopping === 'cancelled') return { status: 'cancelled', message: 'The script was stopped on request.' }
   const message = 'The script did not end by itself; its output is what it had written until then.'
   return { status: 'failed', outcome: 'interrupted', message }
 }
