@@ -6,7 +6,6 @@ import type { Log } from '../log.ts'
 export type LoggedChange = {
   /** Position in the log; what event ids name. */
   seq: string
-  xid: string
   collection: string
   record: string
   action: 'create' | 'update' | 'delete'
@@ -24,6 +23,9 @@ export type ChangeLog = {
   trim(): Promise<void>
 }
 
+/** `until` while a window that is larger than one batch is read; `seq` is what was read of it. */
+type Cursor = { from: string; until: string | null; seq: string }
+
 const BATCH = 500
 const POLL_MS = 1000
 /** A change of ours may wait for a transaction that began before it; then it is worth looking again soon. */
@@ -32,16 +34,17 @@ const LOOKS = 6
 const KEEP_MINUTES = 10
 
 /**
- * Reads the change log in order. The order is (transaction, sequence), and only below the oldest transaction
- * still running: sequence numbers are given before the commit, so a reader that followed them alone would pass
- * over a row that commits late.
+ * Reads the change log in order. Sequence numbers are given before the commit, so a reader that followed them
+ * alone would pass over a row that commits late. So it reads windows of transactions, each up to the oldest one
+ * still running: nothing can be added to such a window any more. Within it the sequence is the order: of two
+ * changes of one record, the second was made after the first had committed, whichever transaction began before.
  */
 export function createChangeLog(
   database: Database,
   heard: (changes: LoggedChange[]) => Promise<void>,
   log: Log,
 ): ChangeLog {
-  let cursor = { xid: '0', seq: '0' }
+  let cursor: Cursor = { from: '0', until: null, seq: '-1' }
   let running = false
   /** A commit of ours has not been looked for yet. */
   let owed = false
@@ -49,17 +52,21 @@ export function createChangeLog(
   let timer: NodeJS.Timeout | undefined
 
   const read = async (): Promise<number> => {
-    const rows = await database.run<LoggedChange>(
-      `select "seq"::text, "xid"::text, "collection", "record", "action", "before", "after" from "_changes"
-       where ("xid", "seq") > ($1::text::xid8, $2::text::bigint)
-         and "xid" < pg_snapshot_xmin(pg_current_snapshot())
-       order by "xid", "seq" limit ${BATCH}`,
-      [cursor.xid, cursor.seq],
+    const end = 'coalesce($2::text::xid8, pg_snapshot_xmin(pg_current_snapshot()))'
+    const rows = await database.run<LoggedChange & { until: string }>(
+      `select "seq"::text, "collection", "record", "action", "before", "after", ${end}::text as "until"
+       from "_changes" where "xid" >= $1::text::xid8 and "xid" < ${end} and "seq" > $3::text::bigint
+       order by "seq" limit ${BATCH}`,
+      [cursor.from, cursor.until, cursor.seq],
     )
     const last = rows.at(-1)
-    if (!last) return 0
-    await heard(rows)
-    cursor = { xid: last.xid, seq: last.seq }
+    if (last) await heard(rows)
+    if (last && rows.length === BATCH) cursor = { ...cursor, until: last.until, seq: last.seq }
+    else {
+      // An empty window may begin where it began: nothing can come into it before its end.
+      const from = last?.until ?? cursor.until ?? cursor.from
+      cursor = { from, until: null, seq: '-1' }
+    }
     return rows.length
   }
 
@@ -100,7 +107,7 @@ export function createChangeLog(
         `select pg_snapshot_xmin(pg_current_snapshot())::text as "xid"`,
       )
       if (running) return
-      cursor = { xid: now?.xid ?? '0', seq: '-1' }
+      cursor = { from: now?.xid ?? '0', until: null, seq: '-1' }
       running = true
       timer = setInterval(look, POLL_MS)
       timer.unref()
