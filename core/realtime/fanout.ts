@@ -1,7 +1,9 @@
 import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
+import { AppError } from '../errors.ts'
+import type { FilterContext } from '../filter/index.ts'
 import { filterContext, isSuperuser } from '../records/actor.ts'
-import { holds } from '../records/holds.ts'
+import { type Condition, holds } from '../records/holds.ts'
 import { present } from '../records/present.ts'
 import type { LoggedChange } from './change-log.ts'
 import type { Client, Subscription } from './client.ts'
@@ -43,5 +45,23 @@ async function maySee(
     if (rule === null) return false
     if (rule && !(await holds(app, collection, record, rule, context))) return false
   }
-  return !filter || holds(app, collection, record, filter, context)
+  return !filter || passes(app, collection, record, filter, context)
+}
+
+/** What a client has shaped runs apart, under a time limit, and where it fails only he hears nothing. */
+async function passes(
+  app: App,
+  collection: Collection,
+  record: StoredRecord,
+  filter: Condition,
+  context: FilterContext,
+): Promise<boolean> {
+  try {
+    return await holds(app, collection, record, filter, context, app.database.guarded)
+  } catch (error) {
+    // The database is away: the change is read again when it is back.
+    if (error instanceof AppError && error.status === 503) throw error
+    app.log.warn({ err: error, collection: collection.name }, 'The filter of a subscription failed.')
+    return false
+  }
 }

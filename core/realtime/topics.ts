@@ -12,6 +12,8 @@ const Options = z.object({ query: z.object({ filter: z.string().optional() }).op
  * accepted and never answered, as PocketBase does: undefined.
  */
 export function readTopic(app: App, topic: string, caller: Caller): Subscription | undefined {
+  // The topic is a line of the event's own: a break in it would begin another event.
+  if (/[\r\n\0]/.test(topic)) return undefined
   const [path = '', query = ''] = split(topic, '?')
   const [name = '', record = '*'] = split(path, '/')
   const collection = app.registry.find(name)
