@@ -3,6 +3,7 @@ import { PgDialect } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
 import { AppError, BadRequest } from '../errors.ts'
 import { gather } from './gather.ts'
+import { openPool, type RunStatement, runOn } from './pool.ts'
 
 export type Row = Record<string, unknown>
 
@@ -32,44 +33,44 @@ export type Connection = string | { host: string; port: number; database: string
 const POOL = 8
 const GUARDED_POOL = 2
 const GUARDED_TIMEOUT_MS = 2000
+const CLOSE_SECONDS = 3
 
 export function openDatabase(connection: Connection, log: (line: string) => void): Database {
-  const open = (max: number, parameters: Record<string, string | number>) => {
+  const open = (size: number, parameters: Record<string, string | number>) => {
     const options = {
-      max,
+      max: 1,
       onnotice: () => log('PostgreSQL sent a notice.'),
       connection: { application_name: 'patchbase', ...parameters },
       // A numeric type read as text would make 10 sort before 9 in JavaScript.
       types: { bigint: postgres.BigInt },
       connect_timeout: 10,
     }
-    return typeof connection === 'string'
-      ? postgres(connection, options)
-      : postgres({ ...connection, ...options })
+    return openPool(size, () =>
+      typeof connection === 'string'
+        ? postgres(connection, options)
+        : postgres({ ...connection, ...options }),
+    )
   }
   const pool = open(POOL, { jit: 'off', max_parallel_workers_per_gather: 0 })
   const guarded = open(GUARDED_POOL, { jit: 'off', statement_timeout: GUARDED_TIMEOUT_MS })
   return {
-    ...gathered(executor(pool)),
+    ...gathered(executor(pool.run)),
     begin: <T>(work: (transaction: Executor) => Promise<T>) =>
-      pool.begin((transaction) => work(executor(transaction))).catch(translate) as Promise<T>,
-    guarded: executor(guarded),
+      pool.begin((transaction) => work(executor(runOn(transaction)))).catch(translate),
+    guarded: executor(guarded.run),
     listen: (channel, heard) => pool.listen(channel, heard, heard),
     async close() {
-      await Promise.all([pool.end({ timeout: 3 }), guarded.end({ timeout: 3 })])
+      await Promise.all([pool.end(CLOSE_SECONDS), guarded.end(CLOSE_SECONDS)])
     },
   }
 }
 
-function executor(connection: postgres.Sql | postgres.TransactionSql): Executor {
+function executor(statement: RunStatement): Executor {
   const run: Executor['run'] = <T>(
     text: string,
     parameters: readonly unknown[] = [],
     { prepare = true } = {},
-  ) =>
-    connection
-      .unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare })
-      .then((rows) => rows as unknown as T[], translate)
+  ) => statement(text, parameters, prepare).then((rows) => rows as unknown as T[], translate)
   return { run, byId: async <T>(text: string, id: string) => (await run<T>(text, [[id]]))[0] }
 }
 
