@@ -1,11 +1,12 @@
 /** `npm start` as its own process: starts, refusals, kills and ends. */
 
 import { once } from 'node:events'
-import { chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { startEmbedded } from '../../core/db/embedded/start.ts'
 import {
   isRoot,
   needsRoot,
@@ -14,6 +15,7 @@ import {
   postgresProcesses,
   tempFolder,
 } from '../support/embedded.ts'
+import { startOutsidePostgres } from '../support/outside-postgres.ts'
 import {
   type Program,
   type ProgramOptions,
@@ -223,6 +225,63 @@ describe('accounts and databases', { timeout: 30_000 }, () => {
     await noPostgresLeft(folder)
   })
 })
+
+test('DATABASE_URL: a PostgreSQL of yours, which outlives the server', { timeout: 60_000 }, async () => {
+  await using outside = await anotherPostgres()
+  const env = { DATABASE_URL: outside.url }
+  const folder = tempFolder()
+  await using server = await startServer(['--data-dir', folder], { env })
+  await upsert([], { env })
+  const { token } = await server.login('users', EMAIL, PASSWORD)
+  const path = '/api/collections/enrolment_tokens/records'
+  const made = await server.call<{ id: string }>('POST', path, { token, body: { name: 'kept outside' } })
+  expect(made.status).toBe(200)
+  expect(existsSync(join(folder, 'pg'))).toBe(false)
+  expect(await server.program.end()).toBe(0)
+
+  await using again = await startServer(['--data-dir', tempFolder()], { env })
+  expect(await again.call('GET', `${path}/${made.body.id}`, { token })).toMatchObject({
+    status: 200,
+    body: { name: 'kept outside' },
+  })
+})
+
+/**
+ * That of the distribution, or where there is none another one of ours. Both listen on a unix socket alone, which is
+ * made reachable by TCP here.
+ */
+async function anotherPostgres(): Promise<{ url: string } & AsyncDisposable> {
+  await using parts = new AsyncDisposableStack()
+  const packaged = await startOutsidePostgres()
+  let socket: string
+  let name: string
+  if (packaged) {
+    parts.defer(packaged.stop)
+    socket = new URL(packaged.url).searchParams.get('host') ?? ''
+    name = 'tester@localhost/postgres'
+  } else {
+    const { connection } = parts.use(await startEmbedded({ dataDir: tempFolder() }))
+    socket = connection.host
+    name = `${connection.username}@localhost/${connection.database}`
+  }
+  const door = createTcpServer((client) => {
+    const inside = connect(join(socket, '.s.PGSQL.5432'))
+    // Each side hears of the other's end; how it came about is the server's business.
+    for (const [from, to] of [
+      [client, inside],
+      [inside, client],
+    ] as const)
+      from.on('error', () => to.destroy()).pipe(to)
+  }).listen(0, '127.0.0.1')
+  await once(door, 'listening')
+  parts.defer(() => void door.close())
+  const { port } = door.address() as AddressInfo
+  const held = parts.move()
+  return {
+    url: `postgres://${name.replace('localhost', `127.0.0.1:${port}`)}`,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
 
 /** An open realtime stream, which has said its client's id. */
 async function openStream({ url }: ServerProcess): Promise<{ ended: Promise<void> }> {
