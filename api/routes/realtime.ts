@@ -14,20 +14,20 @@ const Subscribe = z.object({
 /** What may wait for a slow reader; more, and he is disconnected. */
 const QUEUE_BYTES_MAX = 1_048_576
 
+const STREAM = {
+  'Content-Type': 'text/event-stream',
+  'Cache-Control': 'no-store',
+  'X-Accel-Buffering': 'no',
+}
+
 /** The raw response: a stream through the framework would cost twice the memory per agent. */
 export const realtime = (app: App) =>
   new Hono<Env>()
     .get('/api/realtime', async (c) => {
+      // The framework writes the answer to every HEAD itself.
+      if (c.req.method === 'HEAD') return c.body(null, 200, STREAM)
       const { outgoing } = c.env
-      outgoing.writeHead(200, {
-        'Content-Type': 'text/event-stream',
-        'Cache-Control': 'no-store',
-        'X-Accel-Buffering': 'no',
-      })
-      if (c.req.method === 'HEAD') {
-        outgoing.end()
-        return RESPONSE_ALREADY_SENT
-      }
+      outgoing.writeHead(200, STREAM)
       outgoing.flushHeaders()
       outgoing.socket?.setNoDelay(true)
       const connection = await app.realtime.connect({

@@ -184,6 +184,8 @@ describe("a file's address", () => {
       const answer = await fetch(url, { headers: { authorization: world.a.token, range: value } })
       return [answer.status, await answer.text()]
     }
+    const head = await fetch(url, { method: 'HEAD', headers: { authorization: world.a.token } })
+    expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '10', ''])
     expect(await range('bytes=2-4')).toEqual([206, '234'])
     expect(await range('bytes=7-')).toEqual([206, '789'])
     expect(await range('bytes=-3')).toEqual([206, '789'])

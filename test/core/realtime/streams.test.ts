@@ -167,6 +167,8 @@ describe('events', () => {
         `${EXCEPTIONS}/${String(id)}`,
         `${String(collectionId)}/*`,
       ]
+      // The create has been heard by whom it is for.
+      await settled(stream)
       await stream.subscribe(topics, world.a.token)
       await call('PATCH', records(EXCEPTIONS, String(id)), world.a.token, { reason: 'two' })
       await call('PATCH', records(EXCEPTIONS, String(id)), world.a.token, {})
