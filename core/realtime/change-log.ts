@@ -56,7 +56,7 @@ export function createChangeLog(
     const rows = await database.run<LoggedChange & { until: string }>(
       `select "seq"::text, "collection", "record", "action", "before", "after", ${end}::text as "until"
        from "_changes" where "xid" >= $1::text::xid8 and "xid" < ${end} and "seq" > $3::text::bigint
-       order by "seq" limit ${BATCH}`,
+       order by "_changes"."seq" limit ${BATCH}`,
       [cursor.from, cursor.until, cursor.seq],
     )
     const last = rows.at(-1)

@@ -295,6 +295,24 @@ describe('events', () => {
     })
   })
 
+  it('that waited behind a long transaction come in order and once', async () => {
+    await withStreams(1, async (stream) => {
+      const { id } = (await create({ reason: 'first' })).body
+      await settled(stream)
+      await stream.subscribe([`${EXCEPTIONS}/${String(id)}`], world.a.token)
+      const { app } = world.server.server
+      const reasons = Array.from({ length: 120 }, (_, at) => `change ${at}`)
+      await app.database.begin(async (transaction) => {
+        await transaction.run('select pg_current_xact_id()')
+        for (const reason of reasons)
+          await app.records.update(EXCEPTIONS, String(id), { body: { reason } }, systemCaller)
+      })
+      await until('all have come', () => stream.changes().length >= reasons.length)
+      await settled(stream)
+      expect(stream.changes().map(({ record }) => record.reason)).toEqual(reasons)
+    })
+  })
+
   it('of a record deleted with its parent come, and after them nothing more of it', async () => {
     for (let round = 0; round < 5; round++)
       await withStreams(1, async (stream) => {
