@@ -45,8 +45,6 @@ export type Operation = {
   result: { packages: Row[]; excluded: Row[]; upgraded: Row[]; error: string | null } | null
 }
 
-export type World = Awaited<ReturnType<typeof createWorld>>
-
 /**
  * A server and a Debian host, each in processes of their own. The host has pb-alpha, pb-beta and pb-kept in version
  * 1.0, and 2.0 is published. Dispose it.
