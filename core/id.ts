@@ -1,14 +1,27 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomFillSync } from 'node:crypto'
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+/** Random bytes not used yet: a call to the generator costs far more than the bytes of one id. */
+const bytes = new Uint8Array(4096)
+let used = bytes.length
+
+function randomByte(): number {
+  if (used === bytes.length) {
+    randomFillSync(bytes)
+    used = 0
+  }
+  return bytes[used++] as number
+}
 
 /** `length` characters of `alphabet`, uniformly: bytes that would favour the first characters are thrown away. */
 export function randomText(length: number, alphabet = ALPHABET): string {
   const fair = 256 - (256 % alphabet.length)
   let text = ''
-  while (text.length < length)
-    for (const byte of randomBytes(length * 2))
-      if (byte < fair && text.length < length) text += alphabet[byte % alphabet.length]
+  while (text.length < length) {
+    const byte = randomByte()
+    if (byte < fair) text += alphabet[byte % alphabet.length]
+  }
   return text
 }
 
