@@ -43,7 +43,11 @@ function untilSignal(): Promise<string> {
 
 async function main(): Promise<void> {
   const ended = untilSignal()
+  // Told to end while still starting, there is nothing to drain: PostgreSQL ends with this process.
+  let started = false
+  void ended.then(() => started || process.exit(0))
   const server = await startServer(readConfig(environment()))
+  started = true
   announce(server)
   const reason = await Promise.race([ended, server.failed])
   const hanging = setTimeout(() => process.exit(1), STOP_MS)

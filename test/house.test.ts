@@ -38,6 +38,10 @@ describe('the house', () => {
     expect(violations([])).toEqual(['No source file was read.'])
   })
 
+  it('does not take SQL for an import', () => {
+    expect(importsOf('export function free() {\n  return `delete from "operation_locks"`\n}')).toEqual([])
+  })
+
   it('reads comments as comments', () => {
     expect(importsOf("// import { x } from '../hooks/index.ts'\n * import('../api/api.ts')")).toEqual([])
   })

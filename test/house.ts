@@ -33,7 +33,7 @@ export function importsOf(text: string): Import[] {
   const code = text.replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
   const found: Import[] = []
   for (const [, type, target = ''] of code.matchAll(
-    /\b(?:import|export)\s+(type\s)?(?:[\w$*{][^'"]*?\bfrom\s+)?['"]([^'"]+)['"]/g,
+    /^\s*(?:import|export)\s+(type\s)?(?:[\w$*{},\s]+?\sfrom\s+)?['"]([^'"]+)['"]/gm,
   ))
     found.push({ target, typeOnly: type !== undefined })
   for (const [, target = ''] of code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g))

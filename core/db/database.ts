@@ -2,6 +2,7 @@ import type { SQL } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
 import { AppError, BadRequest } from '../errors.ts'
+import { type Connection, connect } from './connection.ts'
 import { gather } from './gather.ts'
 import { openPool, type RunStatement, runOn } from './pool.ts'
 
@@ -27,8 +28,6 @@ export type Database = Executor & {
   close(): Promise<void>
 }
 
-export type Connection = string | { host: string; port: number; database: string; username: string }
-
 /** The connection budget of one process; docs/architecture.md has the sum. */
 const POOL = 8
 const GUARDED_POOL = 2
@@ -45,11 +44,7 @@ export function openDatabase(connection: Connection, log: (line: string) => void
       types: { bigint: postgres.BigInt },
       connect_timeout: 10,
     }
-    return openPool(size, () =>
-      typeof connection === 'string'
-        ? postgres(connection, options)
-        : postgres({ ...connection, ...options }),
-    )
+    return openPool(size, () => connect(connection, options))
   }
   const pool = open(POOL, { jit: 'off', max_parallel_workers_per_gather: 0 })
   const guarded = open(GUARDED_POOL, { jit: 'off', statement_timeout: GUARDED_TIMEOUT_MS })

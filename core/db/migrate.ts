@@ -1,8 +1,7 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator'
-import postgres from 'postgres'
 import { StartError } from '../errors.ts'
-import type { Connection } from './database.ts'
+import { type Connection, connect, unreachable } from './connection.ts'
 
 /** Any number, as long as it is always the same: servers that start together take turns. */
 const LOCK = 4_172_016
@@ -10,11 +9,13 @@ const LOCK = 4_172_016
 /** Oldest PostgreSQL whose transaction ids the change log can order by. */
 const VERSION_MIN = 130_000
 
-/** Brings the tables to what this version needs; servers that start at the same time wait for each other. */
+/**
+ * Brings the tables to what this version needs; servers that start at the same time wait for each other. The first
+ * to speak to the database, so it also says when nobody answers there.
+ */
 export async function migrate(connection: Connection): Promise<void> {
   const options = { max: 1, onnotice: () => undefined, connection: { application_name: 'patchbase-migrate' } }
-  const client =
-    typeof connection === 'string' ? postgres(connection, options) : postgres({ ...connection, ...options })
+  const client = connect(connection, options)
   try {
     const [server] = await client<{ version: number; name: string }[]>`
       select current_setting('server_version_num')::int as version, version() as name`
@@ -26,6 +27,8 @@ export async function migrate(connection: Connection): Promise<void> {
       migrationsSchema: 'public',
       migrationsTable: '_migrations',
     })
+  } catch (error) {
+    throw unreachable(connection, error) ?? error
   } finally {
     await client.end({ timeout: 3 })
   }
