@@ -80,10 +80,11 @@ export default hooksFor(agentMetrics, {
     const sets = names
       .filter((name) => !kept.has(name))
       .map((name) => `${quote(name)} = excluded.${quote(name)}`)
+    // From the agent's row, which is locked by it: there are no metrics of an agent deleted at this moment.
     await app.database.run(
-      `with seen as (update "agents" set "last_seen" = ${bind(at)} where "id" = ${bind(agent.id)})
+      `with seen as (update "agents" set "last_seen" = ${bind(at)} where "id" = ${bind(agent.id)} returning 1)
        ${releaseLost(agent, body.jobs, bind)}
-       insert into "agent_metrics" (${names.map(quote).join(', ')}) values (${names.map(value).join(', ')})
+       insert into "agent_metrics" (${names.map(quote).join(', ')}) select ${names.map(value).join(', ')} from seen
        on conflict ("agent_id") do update set ${sets.join(', ')}`,
       parameters,
     )

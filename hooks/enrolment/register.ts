@@ -39,7 +39,6 @@ export async function register(event: WriteEvent<Agent>, write: () => Promise<vo
       return repeat(event, earlier)
     useEnrolmentToken(event, live)
   } else throw new BadRequest('Send a device_code or an enrolment_token.')
-  stillThere(event)
   record.hostname = hostnameOf(body)
   applyFacts(record, body)
   record.last_seen = formatTime(event.now)
@@ -60,7 +59,7 @@ function clearOwners(record: Agent): void {
   })
 }
 
-/** The owner must not be deleted at this very moment. */
+/** The owner must not be deleted at this very moment. Before any other condition: a delete locks from him down. */
 function stillThere(event: WriteEvent<Agent>): void {
   event.require(
     (bind) => `exists (select 1 from "users" where "id" = ${bind(event.record.user_id)} for key share)`,
@@ -101,6 +100,7 @@ function useDeviceCode(event: WriteEvent<Agent>, code: DeviceCode | undefined): 
   if (code.status !== 'authorized') throw new BadRequest('device not authorized yet')
   record.id = newId()
   record.user_id = code.user_id
+  stillThere(event)
   event.require(
     (bind) =>
       `exists (select 1 from "device_codes" where "id" = ${bind(code.id)} and "status" = 'authorized' for update)`,
@@ -117,6 +117,7 @@ function useEnrolmentToken(event: WriteEvent<Agent>, token: EnrolmentToken | und
   const { record } = event
   if (!token || (token.max_uses > 0 && token.uses >= token.max_uses)) throw invalid()
   record.user_id = token.user_id
+  stillThere(event)
   record.tags = token.tags
   event.require(
     (bind) =>
