@@ -13,10 +13,12 @@ const untouched = { 'pb-alpha': '1.0', 'pb-beta': '1.0', 'pb-kept': '1.0' }
 
 /** A world with an agent enrolled and pb-slow to be updated, which takes some seconds. */
 async function slowWorld(seconds: number) {
-  const world = await createWorld()
+  await using opened = new AsyncDisposableStack()
+  const world = opened.use(await createWorld())
   await world.host.install([{ ...slow('1.0', 0), postinst: undefined }])
   await world.host.publish({ packages: [slow('2.0', seconds)] })
   await world.enrol()
+  opened.move()
   return world
 }
 
