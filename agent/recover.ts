@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import type { Job } from './journal.ts'
 import { finish } from './operation.ts'
 import { groupLives, stopGroup } from './process.ts'
+import { graceFor } from './timings.ts'
 import { verdictOf } from './watch.ts'
 
 const NOT_STARTED = {
@@ -33,7 +34,7 @@ export const recoverJobs = async (context: Context): Promise<Job[]> => {
         pid: left.pid,
       })
       journal.save({ ...job, stopping })
-      await stopGroup(left, timings.graceMs)
+      await stopGroup(left, graceFor(job.mode, timings))
     }
     finished.push(finish(context, { ...job, stopping }, verdictOf(stopping, journal.exitCode(job.id))))
   }

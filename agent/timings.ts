@@ -11,6 +11,8 @@ export const Timings = z.strictObject({
   startWithinMs: z.number().positive().default(10_000),
   /** Between SIGTERM and SIGKILL. */
   graceMs: z.number().nonnegative().default(30_000),
+  /** The same where packages may be in the middle of being installed: a kernel on a slow disk takes its time. */
+  applyGraceMs: z.number().nonnegative().default(1_800_000),
   /** What a running script is given when the agent itself is asked to stop. */
   stopWaitMs: z.number().nonnegative().default(5_000),
   /** Between two questions whether a device code was approved. */
@@ -21,6 +23,9 @@ export const Timings = z.strictObject({
   backoffMaxMs: z.number().positive().default(60_000),
 })
 export type Timings = z.infer<typeof Timings>
+
+export const graceFor = (mode: string, { graceMs, applyGraceMs }: Timings) =>
+  mode === 'apply' ? applyGraceMs : graceMs
 
 export const backoffOf = (timings: Timings) => ({
   baseMs: timings.backoffBaseMs,

@@ -5,6 +5,7 @@ import { reasonOf } from './errors.ts'
 import type { Job, Stopping, Verdict } from './journal.ts'
 import { type Operation, TIMEOUT_SECONDS_DEFAULT } from './operation-record.ts'
 import { type Spawned, stopGroup } from './process.ts'
+import { graceFor } from './timings.ts'
 
 /** A patch script's code for: stopped by a signal before anything was installed. */
 const STOPPED = 108
@@ -63,7 +64,7 @@ export const watchScript = async (
     const stopping = halt.signal.reason as Stopping
     log.info('Stopping the script.', { id: job.id, because: stopping })
     const stopped = journal.save({ ...job, stopping })
-    await stopGroup(child.id, timings.graceMs)
+    await stopGroup(child.id, graceFor(job.mode, timings))
     await child.ended
     return stopped
   } finally {

@@ -200,6 +200,20 @@ test('the order to cancel also comes with a renewal, and SIGKILL follows SIGTERM
   expect(await server.resultOf(row.id)).toMatchObject({ status: 'cancelled' })
 })
 
+test('a script in the middle of an apply is asked to stop, and not killed while it finishes', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder(server.url)
+  await using agent = start(state.folder, { graceMs: 50, applyGraceMs: 20_000 })
+  // Like the transaction of a package manager, it takes note and goes on to its end.
+  const script =
+    'trap \'asked=1\' TERM; echo begun; while [ -z "$asked" ]; do sleep 0.02; done; sleep 0.5; exit 0'
+  const row = server.order(script, { mode: 'apply' })
+  await agent.says(/The script runs/)
+  row.cancel_requested_at = new Date().toISOString()
+  server.ring(row)
+  expect(await server.resultOf(row.id)).toMatchObject({ exit_code: '0' })
+})
+
 test('a script that takes too long is stopped', async () => {
   await using server = await StandIn.start()
   using state = stateFolder(server.url)

@@ -12,6 +12,7 @@ export const FAST = {
   listMs: 300,
   renewMs: 150,
   graceMs: 1_000,
+  applyGraceMs: 1_000,
   stopWaitMs: 200,
   pollMs: 50,
   requestMs: 5_000,
