@@ -125,7 +125,11 @@ export function localStore(folder: string): FileStore {
   }
 }
 
-const names = async (folder: string): Promise<string[]> => (await readdir(folder).catch(missing)) ?? []
+/** What is in a folder; of a file that somebody has put in a folder's place, nothing. */
+const names = async (folder: string): Promise<string[]> =>
+  (await readdir(folder).catch((error: unknown) =>
+    (error as NodeJS.ErrnoException).code === 'ENOTDIR' ? [] : missing(error),
+  )) ?? []
 
 async function syncFolder(path: string): Promise<void> {
   await using handle = await open(path, 'r')
