@@ -103,6 +103,8 @@ export function createChangeLog(
     wake,
     async start() {
       if (running) return
+      // What was being read when the last one left would set the place back.
+      await reading
       const [now] = await database.run<{ xid: string }>(
         `select pg_snapshot_xmin(pg_current_snapshot())::text as "xid"`,
       )
