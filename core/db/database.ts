@@ -5,13 +5,14 @@ import { AppError, BadRequest } from '../errors.ts'
 import { type Connection, connect } from './connection.ts'
 import { gather } from './gather.ts'
 import { openPool, type RunStatement, runOn } from './pool.ts'
+import { recurring } from './recurring.ts'
 
 export type Row = Record<string, unknown>
 
 /** Something that runs statements: the pool, or one transaction. */
 export type Executor = {
-  /** A statement with `$n` parameters. Prepared unless it is one that will hardly come again. */
-  run<T = Row>(text: string, parameters?: readonly unknown[], options?: { prepare?: boolean }): Promise<T[]>
+  /** A statement with `$n` parameters. */
+  run<T = Row>(text: string, parameters?: readonly unknown[]): Promise<T[]>
   /**
    * The row with this id. `text` selects rows, `id` among their columns, by an array of ids, `$1::text[]`: outside
    * of transactions, what is asked for at the same time is read together.
@@ -32,6 +33,8 @@ export type Database = Executor & {
 const POOL = 8
 const GUARDED_POOL = 2
 const GUARDED_TIMEOUT_MS = 2000
+/** Statements that clients shape are kept prepared once they come again, up to this many. */
+const GUARDED_PREPARED_MAX = 200
 const CLOSE_SECONDS = 3
 
 export function openDatabase(connection: Connection, log: (line: string) => void): Database {
@@ -47,12 +50,18 @@ export function openDatabase(connection: Connection, log: (line: string) => void
     return openPool(size, () => connect(connection, options))
   }
   const pool = open(POOL, { jit: 'off', max_parallel_workers_per_gather: 0 })
-  const guarded = open(GUARDED_POOL, { jit: 'off', statement_timeout: GUARDED_TIMEOUT_MS })
+  const guarded = open(GUARDED_POOL, {
+    jit: 'off',
+    statement_timeout: GUARDED_TIMEOUT_MS,
+    // Prepared saves parsing and a round trip; the plan is made anew, for what fits one filter's values may take
+    // another's for ever.
+    plan_cache_mode: 'force_custom_plan',
+  })
   return {
     ...gathered(executor(pool.run)),
     begin: <T>(work: (transaction: Executor) => Promise<T>) =>
       pool.begin((transaction) => work(executor(runOn(transaction)))).catch(translate),
-    guarded: executor(guarded.run),
+    guarded: executor(guarded.run, recurring(GUARDED_PREPARED_MAX)),
     listen: (channel, heard) => pool.listen(channel, heard, heard),
     async close() {
       await Promise.all([pool.end(CLOSE_SECONDS), guarded.end(CLOSE_SECONDS)])
@@ -60,12 +69,9 @@ export function openDatabase(connection: Connection, log: (line: string) => void
   }
 }
 
-function executor(statement: RunStatement): Executor {
-  const run: Executor['run'] = <T>(
-    text: string,
-    parameters: readonly unknown[] = [],
-    { prepare = true } = {},
-  ) => statement(text, parameters, prepare).then((rows) => rows as unknown as T[], translate)
+function executor(statement: RunStatement, isPrepared = (_text: string) => true): Executor {
+  const run: Executor['run'] = <T>(text: string, parameters: readonly unknown[] = []) =>
+    statement(text, parameters, isPrepared(text)).then((rows) => rows as unknown as T[], translate)
   return { run, byId: async <T>(text: string, id: string) => (await run<T>(text, [[id]]))[0] }
 }
 

@@ -52,16 +52,12 @@ export async function list(
     : database.run<{ count: number }>(
         `select count(*)::float8 as count from ${table} where ${condition.text}`,
         condition.parameters,
-        { prepare: !shaped },
       )
   const rows = compile(
     sql`${sql.raw(`select ${columnsOf(collection)} from ${table}`)} where ${where} order by ${orderBy}
       limit ${sql.raw(String(perPage))} offset ${(page - 1) * perPage}`,
   )
-  const [items, total] = await Promise.all([
-    database.run<StoredRecord>(rows.text, rows.parameters, { prepare: !shaped }),
-    count,
-  ])
+  const [items, total] = await Promise.all([database.run<StoredRecord>(rows.text, rows.parameters), count])
   const totalItems = total ? (total[0]?.count ?? 0) : -1
   const totalPages = total ? Math.ceil(totalItems / perPage) : -1
   return { page, perPage, totalItems, totalPages, items }
