@@ -9,7 +9,7 @@ export type Contestant = {
   token: string
   agentId: string
   /** A record as this server wants to be asked for it. */
-  exception(packageName: string): Record<string, unknown>
+  exception(packageName: string, isActive?: boolean): Record<string, unknown>
 }
 
 export const HOST = '127.0.0.1'

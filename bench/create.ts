@@ -8,9 +8,9 @@ let made = 0
 
 /** Requests that each create a record of a name of its own. */
 export const creating =
-  ({ token, exception }: Contestant, name: string) =>
+  ({ token, exception }: Contestant, name: string, isActive = true) =>
   () =>
-    requestBytes('POST', RECORDS, token, exception(`${name}-${made++}`))
+    requestBytes('POST', RECORDS, token, exception(`${name}-${made++}`, isActive))
 
 export const create: Benchmark = {
   title: 'create a record',

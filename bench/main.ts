@@ -3,7 +3,7 @@ import { appendFile, mkdir } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { type Benchmark, compare } from './compare.ts'
 import { create } from './create.ts'
-import { list } from './list.ts'
+import { listByField, listByText } from './list.ts'
 import { startPatchbase } from './patchbase.ts'
 import { startPocketBase } from './pocketbase.ts'
 import { findPocketBase } from './pocketbase-binary.ts'
@@ -13,7 +13,14 @@ import { view } from './view.ts'
 import { fill } from './world.ts'
 
 /** Reading first: creates make the tables larger. */
-const BENCHMARKS: Record<string, Benchmark> = { view, list, create, realtimeLatency, realtimeCost }
+const BENCHMARKS: Record<string, Benchmark> = {
+  view,
+  listByField,
+  listByText,
+  create,
+  realtimeLatency,
+  realtimeCost,
+}
 const RESULTS = new URL('./results/', import.meta.url)
 
 async function main(parts: AsyncDisposableStack): Promise<void> {

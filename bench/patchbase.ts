@@ -28,7 +28,12 @@ export async function startPatchbase(parts: AsyncDisposableStack): Promise<Conte
     port,
     token,
     agentId,
-    exception: (packageName) => ({ agent_id: agentId, package_name: packageName, reason: 'tuned by hand' }),
+    exception: (packageName, isActive = true) => ({
+      agent_id: agentId,
+      package_name: packageName,
+      reason: 'tuned by hand',
+      is_active: isActive,
+    }),
   }
 }
 

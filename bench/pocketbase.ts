@@ -36,12 +36,12 @@ export async function startPocketBase(parts: AsyncDisposableStack, program: stri
     port,
     token,
     agentId: agent.id,
-    exception: (packageName) => ({
+    exception: (packageName, isActive = true) => ({
       user_id: user.id,
       agent_id: agent.id,
       package_name: packageName,
       reason: 'tuned by hand',
-      is_active: true,
+      is_active: isActive,
     }),
   }
 }

@@ -3,7 +3,7 @@ import { type Contestant, RECORDS } from './contestant.ts'
 import { creating } from './create.ts'
 import { load } from './load.ts'
 
-/** Rows that the list matches, and as many others beside them. */
+/** Rows that the lists match, and as many others beside them. */
 export const MATCHING = 5000
 
 const ids = new WeakMap<Contestant, string[]>()
@@ -11,8 +11,11 @@ const ids = new WeakMap<Contestant, string[]>()
 /** Fills a server with the rows that are viewed and listed. */
 export async function fill(contestant: Contestant): Promise<void> {
   const created: string[] = []
-  for (const name of ['libbench', 'other'])
-    await load(contestant, { requests: MATCHING }, creating(contestant, name), (body) =>
+  for (const [name, isActive] of [
+    ['libbench', true],
+    ['other', false],
+  ] as const)
+    await load(contestant, { requests: MATCHING }, creating(contestant, name, isActive), (body) =>
       created.push((JSON.parse(body) as { id: string }).id),
     )
   ids.set(contestant, created)
