@@ -109,6 +109,14 @@ export class UniqueViolation extends Error {
   }
 }
 
+/** Two writers waited for each other and this one was sent back; everything it did is undone. */
+export class Deadlock extends AppError {
+  override name = 'Deadlock'
+  constructor(cause: unknown) {
+    super(503, 'Another change was in the way; try again.', { cause, headers: { 'Retry-After': '1' } })
+  }
+}
+
 const CONNECTION_LOST = /^(CONNECTION_|ECONN|ENOENT$|EPIPE$)/
 
 function translate(error: unknown): never {
@@ -116,6 +124,7 @@ function translate(error: unknown): never {
   const code = (error as { code?: string }).code ?? ''
   if (error instanceof postgres.PostgresError) {
     if (code === '23505') throw new UniqueViolation(error.constraint_name ?? '', error)
+    if (code === '40P01') throw new Deadlock(error)
     if (code === '57014') throw new BadRequest('The query took too long; narrow the filter.')
     // A U+0000, which PostgreSQL has no text for, has come past the doors.
     if (code === '22021') throw new BadRequest()

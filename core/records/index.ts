@@ -1,6 +1,7 @@
 // Records by collection name, as routes and hooks reach them: one operation per file beside this one.
 import type { App } from '../app.ts'
 import type { Collection } from '../collection.ts'
+import { Deadlock } from '../db/database.ts'
 import { NotFound } from '../errors.ts'
 import type { Caller } from './actor.ts'
 import { create, type Input, type Outcome } from './create.ts'
@@ -47,7 +48,12 @@ export function createRecords(app: App) {
     },
     async delete(name: string, id: string, caller: Caller) {
       const collection = reading(name)
-      await app.transaction((transaction) => remove(app, transaction, collection, id, caller))
+      const attempt = () => app.transaction((transaction) => remove(app, transaction, collection, id, caller))
+      // It locks many rows on its way, and others come from the other side; the second time they have passed.
+      await attempt().catch((error: unknown) => {
+        if (error instanceof Deadlock) return attempt()
+        throw error
+      })
     },
   }
 }

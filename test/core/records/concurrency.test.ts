@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemCaller } from '../../../core/records/actor.ts'
-import { addOperation, records, startWorld, type World } from '../../api/world.ts'
+import { addOperation, records, startWorld, until, type World } from '../../api/world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -154,6 +154,27 @@ describe('a delete and what points at its record', () => {
       for (const { status, body } of answers) expect(status, JSON.stringify(body)).toBeLessThan(500)
       expect(await dangling()).toEqual([])
     }
+  })
+
+  it('starts again when it and another writer have waited for each other', async () => {
+    const { app } = world.server.server
+    const agent = await world.server.agent(world.a.token)
+    const body = { agent_id: agent.id, package_name: 'x' }
+    const { id } = (await call('POST', records('package_exceptions'), world.a.token, body)).body
+    const deleted = await app.database.begin(async (other) => {
+      await other.run('select 1 from "package_exceptions" where "id" = $1 for update', [id])
+      const answer = call('DELETE', records('agents', agent.id), world.a.token)
+      await until('the delete waits', async () => {
+        const waiting = await sql(
+          "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+        )
+        return waiting.length > 0
+      })
+      await other.run('select 1 from "agents" where "id" = $1 for key share', [agent.id])
+      return { answer }
+    })
+    expect((await deleted.answer).status).toBe(204)
+    expect(await dangling()).toEqual([])
   })
 
   it('refuses where the relation is required and nothing cascades', async () => {
