@@ -127,7 +127,8 @@ describe('a guest', () => {
     expect(
       await guest.subscribe([...names, ...names.map((name) => `${name}/*`), `agents/${a.agent.id}`]),
     ).toBe(204)
-    await witness.subscribe(['package_exceptions/*'], a.token)
+    // A user hears as little of what is the superusers' alone.
+    await witness.subscribe(['package_exceptions/*', '_superusers/*', `_superusers/${root.id}`], a.token)
     await server.call('PATCH', records('agents', a.agent.id), {
       token: a.token,
       body: { hostname: 'new-name' },
@@ -137,12 +138,15 @@ describe('a guest', () => {
       body: { name: 'new', email: 'n@example.com' },
     })
     await server.call('POST', records('enrolment_tokens'), { token: a.token, body: { name: 'x' } })
+    const superuser = records('_superusers', root.id)
+    await server.call('PATCH', superuser, { token: root.token, body: { emailVisibility: true } })
     await server.call('POST', records('package_exceptions'), {
       token: a.token,
       body: { agent_id: a.agent.id, package_name: 'last' },
     })
     await witness.next(({ event }) => event === 'package_exceptions/*')
     expect(guest.changes()).toEqual([])
+    expect(witness.changes().map(({ topic }) => topic)).toEqual(['package_exceptions/*'])
     guest.close()
     witness.close()
   })

@@ -209,6 +209,8 @@ describe('multipart', () => {
       ['nothing of the kind', undefined],
       [file, undefined],
       [file.slice(0, -10), undefined],
+      // Also for a field that takes no file, whose content nobody reads.
+      [part('form-data; name="nothing"; filename="x.sh"', 'echo'), undefined],
       ['--b\r\n', undefined],
       ['', 'multipart/form-data'],
       [file, 'multipart/form-data'],
