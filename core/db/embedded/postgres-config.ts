@@ -41,6 +41,8 @@ const settings: Record<string, string | number> = {
   max_parallel_maintenance_workers: 0,
   max_logical_replication_workers: 0,
   autovacuum_max_workers: 2,
+  // A minute, the default, is long for a table that has just been filled: without statistics its lists are slow.
+  autovacuum_naptime: '15s',
   jit: 'off',
   fsync: 'on',
   // Nothing replicates from this cluster.
