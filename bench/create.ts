@@ -3,7 +3,7 @@ import { requestBytes } from './connection.ts'
 import { type Contestant, RECORDS } from './contestant.ts'
 import { load } from './load.ts'
 
-const SECONDS = 3
+const SECONDS = 2
 let made = 0
 
 /** Requests that each create a record of a name of its own. */

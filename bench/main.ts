@@ -8,7 +8,7 @@ import { startPatchbase } from './patchbase.ts'
 import { startPocketBase } from './pocketbase.ts'
 import { findPocketBase } from './pocketbase-binary.ts'
 import { realtimeCost, realtimeLatency } from './realtime.ts'
-import { heading, table } from './report.ts'
+import { heading, SETTLE_SECONDS, table } from './report.ts'
 import { view } from './view.ts'
 import { fill } from './world.ts'
 
@@ -46,6 +46,7 @@ async function main(parts: AsyncDisposableStack): Promise<void> {
   }
   print(heading(ours, theirs, begun))
   for (const contestant of [ours, theirs]) await fill(contestant)
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_SECONDS * 1000))
   for (const name of chosen) {
     const benchmark = BENCHMARKS[name] as Benchmark
     print(table(benchmark.title, await compare(benchmark, ours, theirs)))

@@ -2,6 +2,10 @@ import { cpus, release, totalmem } from 'node:os'
 import { type Result, ROUNDS } from './compare.ts'
 import type { Contestant } from './contestant.ts'
 import { CLIENTS } from './load.ts'
+import { MATCHING } from './world.ts'
+
+/** Databases gather their statistics some time after a table was filled. */
+export const SETTLE_SECONDS = 20
 
 /** Machine, versions, what is compared and what is not. */
 export function heading(ours: Contestant, theirs: Contestant, at: Date): string {
@@ -13,6 +17,7 @@ ${cpus().length} x ${first?.model.trim()}, ${memory} GB, Linux ${release()}, Nod
 The clients share the machine with the server they load: ${CLIENTS} keep-alive connections from one process. ${ROUNDS} rounds
 in turn, ours and theirs, after one that warms up; medians. A ratio above 1 is in our favour.
 Compared: package_exceptions with like fields, rules and indexes; a create checks that the agent is the caller's.
+${(2 * MATCHING).toLocaleString('en')} records to begin with, then ${SETTLE_SECONDS} s in which either may gather its statistics.
 ${ours.name} runs with its embedded PostgreSQL and full durability (fsync, synchronous commit), and each of its creates
 also writes the change log and the audit log. ${theirs.name} runs with its defaults (SQLite in WAL mode, which
 flushes at checkpoints, not at each commit) and keeps no such logs.

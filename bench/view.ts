@@ -2,7 +2,7 @@ import type { Benchmark } from './compare.ts'
 import { load } from './load.ts'
 import { viewing } from './world.ts'
 
-const SECONDS = 3
+const SECONDS = 2
 
 export const view: Benchmark = {
   title: 'view a record',
