@@ -14,8 +14,8 @@ export function heading(ours: Contestant, theirs: Contestant, at: Date): string 
   return `${ours.name} ${ours.version} beside ${theirs.name} ${theirs.version}, ${at.toISOString()}
 ${cpus().length} x ${first?.model.trim()}, ${memory} GB, Linux ${release()}, Node.js ${process.versions.node}
 
-The clients share the machine with the server they load: ${CLIENTS} keep-alive connections from one process. ${ROUNDS} rounds
-in turn, ours and theirs, after one that warms up; medians. A ratio above 1 is in our favour.
+The clients share the machine with the server they load: ${CLIENTS} keep-alive connections from one process, all of one
+user. ${ROUNDS} rounds in turn, ours and theirs, after one that warms up; medians. A ratio above 1 is in our favour.
 Compared: package_exceptions with like fields, rules and indexes; a create checks that the agent is the caller's.
 ${(2 * MATCHING).toLocaleString('en')} records to begin with, then ${SETTLE_SECONDS} s in which either may gather its statistics.
 ${ours.name} runs with its embedded PostgreSQL and full durability (fsync, synchronous commit), and each of its creates
