@@ -1,10 +1,12 @@
+import { operationLocks } from '../../collections/operation-locks.ts'
 import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
+import { findOne } from '../../core/records/read.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { releaseLock } from './lock.ts'
-import { LEASE_SECONDS, MUTABLE_BY_AGENT } from './states.ts'
+import { isLost, LEASE_SECONDS, MUTABLE_BY_AGENT } from './states.ts'
 
 /**
  * An agent claims a pending operation, or renews its claim. The claim is a name it has already written to disk,
@@ -15,9 +17,10 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
   const { before, body, now } = event
   const given = claimOf(body)
   event.record = { ...before }
-  const mayRenew = before.status === 'running' || before.outcome === 'lease_lost'
+  const mayRenew = before.status === 'running' || isLost(before)
   if (mayRenew && before.claim !== '') {
     if (before.claim !== given) throw new Conflict('The operation was claimed by somebody else.')
+    if (isLost(before)) await refuseFreed(event)
     event.record.status = 'running'
     event.record.outcome = ''
     event.record.completed_at = ''
@@ -71,6 +74,15 @@ function claimOf(body: Readonly<Record<string, unknown>>): string {
       claim: { code: 'validation_required', message: 'Must be 8 to 100 letters, digits or "-".' },
     })
   return given
+}
+
+/** Its target was given to others meanwhile: two at once is what the lock is there to prevent. */
+async function refuseFreed({ database, before }: WriteEvent<PatchOperation>): Promise<void> {
+  if (before.mode !== 'apply') return
+  if (await findOne(database, operationLocks, '"operation" = $1', [before.id])) return
+  throw new Conflict(
+    'The operation was given up and its target freed; stop the script and report how it ended.',
+  )
 }
 
 function refuseEarly({ not_before }: PatchOperation, now: Date): void {

@@ -346,6 +346,8 @@ describe('a lease', () => {
       (await call('PATCH', '/api/patches', world.a.token, { id, status: 'cancelled', force: true })).status,
     ).toBe(200)
     expect(await locks()).toBe(0)
+    // Nor does the agent that comes back take the target again.
+    expect((await claim(id, 'claim-one')).status).toBe(409)
     expect((await ask()).status).toBe(201)
     expect((await call('DELETE', path(id), world.a.token)).status).toBe(204)
   })
