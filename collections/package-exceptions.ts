@@ -23,5 +23,6 @@ export const packageExceptions = defineCollection({
     expires_at: date(),
   },
   rules: { list: ownerOrAgent, view: ownerOrAgent, create: signedIn, update: owner, delete: owner },
-  indexes: [{ fields: ['agent_id'] }, { fields: ['user_id'] }],
+  // Each also gives the order that lists are shown in.
+  indexes: [{ fields: ['agent_id', 'created'] }, { fields: ['user_id', 'created'] }],
 })

@@ -68,7 +68,8 @@ export const patchOperations = defineCollection({
   },
   indexes: [
     { fields: ['agent_id', 'status'] },
-    { fields: ['user_id'] },
+    { fields: ['user_id', 'created'] },
+    { fields: ['agent_id', 'created'] },
     { fields: ['status', 'lease_expires_at'], where: "status in ('pending', 'running')" },
     { fields: ['schedule_id', 'scheduled_for'], unique: true, where: "schedule_id != ''" },
   ],

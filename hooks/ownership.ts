@@ -4,7 +4,7 @@ import type { RecordOf } from '../core/collection.ts'
 import { Forbidden, NotFound } from '../core/errors.ts'
 import type { WriteEvent } from '../core/hooks.ts'
 import { callerFrom, isSuperuser } from '../core/records/actor.ts'
-import { findOne } from '../core/records/read.ts'
+import { findOne, readById } from '../core/records/read.ts'
 
 export type Container = RecordOf<typeof proxmoxLxc>
 type Owned = { user_id: string; agent_id: string; lxc_id?: string }
@@ -21,7 +21,7 @@ export async function claimTarget<R extends Owned>({
   refuseAgents(caller)
   // An absent agent is a blank field, which validation reports.
   if (record.agent_id === '') return {}
-  const agent = await findOne(database, agents, '"id" = $1', [record.agent_id])
+  const agent = await readById(database, agents, record.agent_id)
   const user = callerFrom(caller, 'users')
   if (!agent || (!isSuperuser(caller) && agent.user_id !== user?.id)) throw new NotFound()
   record.user_id = agent.user_id

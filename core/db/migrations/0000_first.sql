@@ -499,7 +499,9 @@ CREATE INDEX "idx_patch_operations___seq" ON "patch_operations" USING btree ("_s
 --> statement-breakpoint
 CREATE INDEX "idx_patch_operations__agent_id__status" ON "patch_operations" USING btree ("agent_id","status");
 --> statement-breakpoint
-CREATE INDEX "idx_patch_operations__user_id" ON "patch_operations" USING btree ("user_id");
+CREATE INDEX "idx_patch_operations__user_id__created" ON "patch_operations" USING btree ("user_id","created");
+--> statement-breakpoint
+CREATE INDEX "idx_patch_operations__agent_id__created" ON "patch_operations" USING btree ("agent_id","created");
 --> statement-breakpoint
 CREATE INDEX "idx_patch_operations__status__lease_expires_at" ON "patch_operations" USING btree ("status","lease_expires_at") WHERE status in ('pending', 'running');
 --> statement-breakpoint
@@ -519,9 +521,9 @@ CREATE UNIQUE INDEX "idx_package_exceptions__id" ON "package_exceptions" USING b
 --> statement-breakpoint
 CREATE INDEX "idx_package_exceptions___seq" ON "package_exceptions" USING btree ("_seq");
 --> statement-breakpoint
-CREATE INDEX "idx_package_exceptions__agent_id" ON "package_exceptions" USING btree ("agent_id");
+CREATE INDEX "idx_package_exceptions__agent_id__created" ON "package_exceptions" USING btree ("agent_id","created");
 --> statement-breakpoint
-CREATE INDEX "idx_package_exceptions__user_id" ON "package_exceptions" USING btree ("user_id");
+CREATE INDEX "idx_package_exceptions__user_id__created" ON "package_exceptions" USING btree ("user_id","created");
 --> statement-breakpoint
 CREATE UNIQUE INDEX "idx_patch_schedules__id" ON "patch_schedules" USING btree ("id");
 --> statement-breakpoint
