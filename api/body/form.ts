@@ -1,5 +1,16 @@
+import { TooLarge } from '../../core/errors.ts'
 import { refuseText } from './hostile.ts'
 import { parseJson } from './json.ts'
+
+const PAIRS_MAX = 1000
+
+/** The pairs of a URL-encoded form. Counted before they are taken apart: a form of megabytes may hold millions. */
+export function formPairs(text: string): [string, string][] {
+  let count = 1
+  for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1))
+    if (++count > PAIRS_MAX) throw new TooLarge(`The form has more than ${PAIRS_MAX} values; send fewer.`)
+  return [...new URLSearchParams(text)]
+}
 
 /** Values of a form, typed as PocketBase does; `@jsonPayload` holds a JSON object that is merged in. */
 export function formValues(pairs: readonly [string, string][]): Record<string, unknown> {
@@ -13,7 +24,8 @@ export function formValues(pairs: readonly [string, string][]): Record<string, u
     }
     const value = typed(text)
     const before = body.get(key)
-    body.set(key, before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value])
+    if (Array.isArray(before)) before.push(value)
+    else body.set(key, before === undefined ? value : [before, value])
   }
   return Object.fromEntries(body)
 }

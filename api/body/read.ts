@@ -4,7 +4,7 @@ import type { Collection } from '../../core/collection.ts'
 import { BadRequest, TooLarge } from '../../core/errors.ts'
 import type { Upload } from '../../core/files/storage.ts'
 import type { RequestContext } from '../env.ts'
-import { formValues } from './form.ts'
+import { formPairs, formValues } from './form.ts'
 import { parseJson } from './json.ts'
 import { readMultipart } from './multipart.ts'
 
@@ -41,7 +41,7 @@ async function readBody(app: App, c: RequestContext, collection: Collection | un
   if (text === '') return { body: {}, uploads: [] }
   if (type.startsWith('application/json')) return { body: parseJson(text), uploads: [] }
   if (type.startsWith('application/x-www-form-urlencoded'))
-    return { body: formValues([...new URLSearchParams(text)]), uploads: [] }
+    return { body: formValues(formPairs(text)), uploads: [] }
   throw new BadRequest('Unsupported Content-Type.')
 }
 
