@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { App } from '../core/app.ts'
 import { NotFound } from '../core/errors.ts'
 import type { Env } from './env.ts'
+import { loginLimit } from './login-limit.ts'
 import { answer, errors } from './middleware/errors.ts'
 import { headers } from './middleware/headers.ts'
 import { identity } from './middleware/identity.ts'
@@ -20,6 +21,7 @@ import { scripts } from './routes/scripts.ts'
 export type Api = ReturnType<typeof createApi>
 
 export function createApi(app: App, publicUrl: () => string) {
+  const logins = loginLimit()
   return new Hono<Env>()
     .onError(errors(app))
     .notFound((c) => {
@@ -30,7 +32,7 @@ export function createApi(app: App, publicUrl: () => string) {
     .use(headers)
     .use(identity(app))
     .route('/', records(app))
-    .route('/', auth(app))
+    .route('/', auth(app, logins))
     .route('/', realtime(app))
     .route('/', files(app))
     .route('/', health(app))
@@ -38,5 +40,5 @@ export function createApi(app: App, publicUrl: () => string) {
     .route('/', patches(app))
     .route('/', scripts(app))
     .route('/', setup(app, publicUrl))
-    .route('/', authorize(app))
+    .route('/', authorize(app, logins))
 }

@@ -5,22 +5,18 @@ import { identify } from '../../core/auth/identify.ts'
 import { loginWithPassword } from '../../core/auth/login.ts'
 import type { StoredRecord } from '../../core/collection.ts'
 import { AppError } from '../../core/errors.ts'
-import { rateLimit } from '../../core/rate-limit.ts'
 import { parseTime } from '../../core/time.ts'
 import { withBody } from '../body/read.ts'
 import type { Env } from '../env.ts'
+import type { LoginLimit } from '../login-limit.ts'
 import { authorizeCode } from '../routes/agent/authorize-code.ts'
 import { page, problem } from './layout.ts'
-
-const TRIES = 10
-const WINDOW_SECONDS = 60
 
 /**
  * A person approves an enrolment: first says who he is, then sees which machine asks, then says yes. There is no
  * cookie, so no other page can say yes in his name: the second form carries the token that the first one earned.
  */
-export function authorize(app: App) {
-  const tries = rateLimit(TRIES, WINDOW_SECONDS)
+export function authorize(app: App, tries: LoginLimit) {
   const codes = authorizeCode(app)
 
   const signIn = (c: Context<Env>, code: string, message?: string) =>
@@ -80,10 +76,11 @@ export function authorize(app: App) {
               return signIn(c, code, 'Your session is over; sign in again.')
             return approved(c, await codes.approve(code, actor.record.id, caller))
           }
-          await tries.spend(`${caller.address} ${text('email')}`)
+          await tries.spend(caller.address, 'users', text('email'))
           const users = app.registry.need('users')
           const login = { identity: text('email'), password: text('password') }
           const { token, record } = await loginWithPassword(app, users, login)
+          await tries.forget(caller.address, 'users', text('email'))
           return confirm(c, await codes.look(code, record.id, caller), token)
         } catch (error) {
           if (!(error instanceof AppError) || error.status >= 500) throw error

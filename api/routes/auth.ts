@@ -3,20 +3,12 @@ import type { App } from '../../core/app.ts'
 import { loginWithPassword, refreshSession, type Session } from '../../core/auth/login.ts'
 import type { Collection } from '../../core/collection.ts'
 import { NotFound } from '../../core/errors.ts'
-import { rateLimit } from '../../core/rate-limit.ts'
 import { present } from '../../core/records/present.ts'
 import { withBody } from '../body/read.ts'
 import type { Env, RequestContext } from '../env.ts'
+import type { LoginLimit } from '../login-limit.ts'
 
-/** A person who mistypes gets through; a list of passwords does not. */
-const TRIES_PER_ACCOUNT = 10
-const TRIES_PER_ADDRESS = 300
-const WINDOW_SECONDS = 60
-
-export function auth(app: App) {
-  const perAccount = rateLimit(TRIES_PER_ACCOUNT, WINDOW_SECONDS)
-  const perAddress = rateLimit(TRIES_PER_ADDRESS, WINDOW_SECONDS)
-
+export function auth(app: App, tries: LoginLimit) {
   const collectionOf = (c: RequestContext): Collection => {
     const collection = app.registry.find(c.req.param('collection') ?? '')
     if (!collection) throw new NotFound('Missing or invalid collection context.')
@@ -42,11 +34,9 @@ export function auth(app: App) {
       withBody(app, c, undefined, async ({ body }) => {
         const collection = collectionOf(c)
         const { address } = c.var.caller
-        const account = `${address} ${collection.name} ${String(body.identity ?? '').slice(0, 255)}`
-        await perAddress.spend(address)
-        await perAccount.spend(account)
+        await tries.spend(address, collection.name, body.identity)
         const session = await loginWithPassword(app, collection, body)
-        await perAccount.forget(account)
+        await tries.forget(address, collection.name, body.identity)
         return c.json(sessionOf(collection, session))
       }),
     )
