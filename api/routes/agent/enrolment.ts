@@ -24,6 +24,7 @@ const Refresh = z.object({ refresh_token: z.string().default('') })
 /** How a host becomes an agent, and stays one. */
 export function enrolment(app: App, publicUrl: () => string): Record<string, AgentAction> {
   const starts = rateLimit(STARTS_PER_ADDRESS, WINDOW_SECONDS)
+  // Only misses count: many hosts share one address, and a stranger's guesses must not lock out the others' secrets.
   const wrong = rateLimit(WRONG_PER_ADDRESS, WINDOW_SECONDS)
   const authorize = authorizeCode(app)
 
@@ -69,28 +70,23 @@ export function enrolment(app: App, publicUrl: () => string): Record<string, Age
 
     async register(c, body) {
       const { caller } = c.var
-      // Polling with a good code costs nothing; guessing does.
-      await wrong.spend(caller.address)
-      try {
-        const made = await app.records.create('agents', { body }, actingAs(caller, 'register', true))
-        await wrong.refund(caller.address)
-        const { refresh_token } = made
-        return c.json({
-          ...tokensOf(await agentOf(made.id)),
-          refresh_token,
-          agent_id: made.id,
-          signing_keys: [],
-        })
-      } catch (error) {
-        if (error instanceof BadRequest && error.message === 'device not authorized yet')
-          await wrong.refund(caller.address)
+      const act = actingAs(caller, 'register', true)
+      const made = await app.records.create('agents', { body }, act).catch(async (error: unknown) => {
+        const guess = error instanceof BadRequest && error.message !== 'device not authorized yet'
+        if (guess) await wrong.spend(caller.address)
         throw error
-      }
+      })
+      const { refresh_token } = made
+      return c.json({
+        ...tokensOf(await agentOf(made.id)),
+        refresh_token,
+        agent_id: made.id,
+        signing_keys: [],
+      })
     },
 
     async refresh(c, body) {
       const { caller } = c.var
-      await wrong.spend(caller.address)
       const { refresh_token } = fieldsOf(Refresh, body)
       const agents = app.registry.need('agents')
       const found = await findOne(
@@ -99,8 +95,10 @@ export function enrolment(app: App, publicUrl: () => string): Record<string, Age
         `"refresh_token_hash" = $1 and "refresh_token_hash" <> '' and "refresh_token_expires" > $2 and "status" <> 'revoked'`,
         [sha256(refresh_token), formatTime(app.clock())],
       )
-      if (!found) throw new Unauthorized('The refresh token is unknown, expired or revoked.')
-      await wrong.refund(caller.address)
+      if (!found) {
+        await wrong.spend(caller.address)
+        throw new Unauthorized('The refresh token is unknown, expired or revoked.')
+      }
       await app.records.update('agents', found.id, { body: {} }, actingAs(caller, 'refresh', true))
       return c.json({ ...tokensOf(found), agent_id: found.id })
     },
