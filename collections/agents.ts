@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineCollection, type RecordOf } from '../core/collection.ts'
-import { bool, computed, date, hidden, json, relation, select, text } from '../core/fields/index.ts'
+import { bool, computed, date, hidden, json, relation, select, text, volatile } from '../core/fields/index.ts'
 import { FAMILIES, MANAGERS } from './parts/platforms.ts'
 import { signedIn } from './parts/rules.ts'
 
@@ -36,7 +36,7 @@ export const agents = defineCollection({
     last_update_at: computed(date()),
     last_update_error: computed(text()),
     refresh_token_hash: hidden(computed(text())),
-    refresh_token_expires: hidden(computed(date())),
+    refresh_token_expires: volatile(hidden(computed(date()))),
     enrol_key_hash: hidden(computed(text())),
   },
   rules: {
@@ -47,7 +47,11 @@ export const agents = defineCollection({
     delete: `${signedIn} && user_id = @request.auth.id`,
   },
   auth: { tokenSeconds: 3600, password: false, refreshable: false, active: 'status != "revoked"' },
-  indexes: [{ fields: ['user_id'] }, { fields: ['refresh_token_hash'] }, { fields: ['enrol_key_hash'] }],
+  indexes: [
+    { fields: ['user_id'] },
+    { fields: ['refresh_token_hash'] },
+    { fields: ['user_id', 'enrol_key_hash'], unique: true, where: "enrol_key_hash != ''" },
+  ],
 })
 
 export type Agent = RecordOf<typeof agents>

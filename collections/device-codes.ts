@@ -20,4 +20,6 @@ export const deviceCodes = defineCollection({
     { fields: ['user_code'], unique: true },
   ],
   logged: false,
+  // Anybody may ask for one, twice a second: the agent that comes of it is audited.
+  audited: false,
 })

@@ -6,6 +6,7 @@ import { agents } from './agents.ts'
 import { auditLog } from './audit-log.ts'
 import { deviceCodes } from './device-codes.ts'
 import { enrolmentTokens } from './enrolment-tokens.ts'
+import { logChunks } from './log-chunks.ts'
 import { lxcOsMap } from './lxc-os-map.ts'
 import { operationLocks } from './operation-locks.ts'
 import { packageExceptions } from './package-exceptions.ts'
@@ -31,6 +32,7 @@ export const collections: readonly Collection[] = [
   deviceCodes,
   scripts,
   patchOperations,
+  logChunks,
   operationLocks,
   packageExceptions,
   patchSchedules,

@@ -1,6 +1,17 @@
 import { z } from 'zod'
 import { defineCollection, type RecordOf } from '../core/collection.ts'
-import { bool, computed, date, file, json, number, relation, select, text } from '../core/fields/index.ts'
+import {
+  bool,
+  computed,
+  date,
+  file,
+  json,
+  number,
+  relation,
+  select,
+  text,
+  volatile,
+} from '../core/fields/index.ts'
 import { ownerOrAgent, signedIn } from './parts/rules.ts'
 import { container, target } from './parts/targets.ts'
 
@@ -16,7 +27,7 @@ export const OUTCOMES = [
 ] as const
 
 const LOG_BYTES_MAX = 256 * 1_048_576
-const names = z.array(z.string()).max(500)
+const names = z.array(z.string()).max(1000)
 
 /** One run of a patch script on one host or in one container. `hooks/patch-operations.ts` has its states. */
 export const patchOperations = defineCollection({
@@ -33,7 +44,8 @@ export const patchOperations = defineCollection({
     script_id: computed(relation('scripts', { keep: true })),
     script_url: computed(text()),
     script_sha256: computed(text()),
-    script_args: computed(text({ max: 100_000 })),
+    script_args: computed(text({ max: 300_000 })),
+    /** What is asked for and what exceptions keep back, together. */
     exclusions: json({ shape: names }),
     /** What the caller himself asked to leave out, apart from the exceptions that hold at the claim. */
     requested_exclusions: computed(json({ shape: names })),
@@ -48,7 +60,7 @@ export const patchOperations = defineCollection({
     start_stopped: bool(),
     timeout_seconds: number({ min: 60, max: 86_400, integer: true, initial: 7200 }),
     claim: text({ max: 100 }),
-    lease_expires_at: computed(date()),
+    lease_expires_at: volatile(computed(date())),
     cancel_requested_at: computed(date()),
     started_at: computed(date()),
     completed_at: computed(date()),

@@ -2,7 +2,7 @@ import { agents } from '../collections/agents.ts'
 import { BadRequest, Forbidden } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { applyFacts } from './enrolment/facts.ts'
-import { renewRefreshToken } from './enrolment/refresh.ts'
+import { giveRefreshToken, renewRefreshToken } from './enrolment/refresh.ts'
 import { register } from './enrolment/register.ts'
 
 const OWNERS_FIELDS = ['hostname', 'tags', 'status', 'update_channel'] as const
@@ -19,6 +19,7 @@ export default hooksFor(agents, {
     event.record = { ...before }
     if (caller.act === 'heartbeat') applyFacts(event.record, body)
     else if (caller.act === 'refresh') renewRefreshToken(event)
+    else if (caller.act === 'reissue') giveRefreshToken(event, event.record)
     else for (const field of OWNERS_FIELDS) Object.assign(event.record, { [field]: asked[field] })
     const { record } = event
     if (before.status === 'revoked' && record.status !== 'revoked')

@@ -3,11 +3,13 @@ import { BadRequest, Forbidden } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { randomText, sha256 } from '../core/id.ts'
 import { callerFrom } from '../core/records/actor.ts'
+import { refuseUnreadable } from './unreadable.ts'
 
 const TOKEN_LENGTH = 40
 
 export default hooksFor(enrolmentTokens, {
   async create(event, next) {
+    refuseUnreadable(event, ['expires_at'])
     const { record, caller, body } = event
     const user = callerFrom(caller, 'users')
     if (callerFrom(caller, 'agents')) throw new Forbidden('Agents cannot enrol other agents.')
@@ -24,6 +26,11 @@ export default hooksFor(enrolmentTokens, {
     const token = `pbe_${randomText(TOKEN_LENGTH)}`
     record.token = sha256(token)
     event.reveal('token', token)
+    return next()
+  },
+
+  async update(event, next) {
+    refuseUnreadable(event, ['expires_at'])
     return next()
   },
 })

@@ -1,16 +1,36 @@
 import { packageExceptions } from '../collections/package-exceptions.ts'
-import { hooksFor } from '../core/hooks.ts'
+import type { RecordOf } from '../core/collection.ts'
+import { Conflict } from '../core/errors.ts'
+import { hooksFor, type WriteEvent } from '../core/hooks.ts'
+import { findAll } from '../core/records/read.ts'
 import { claimTarget } from './ownership.ts'
+import { refuseUnreadable } from './unreadable.ts'
 
-export default hooksFor(packageExceptions, {
-  async create(event, next) {
-    await claimTarget(event)
-    return next()
-  },
+/** All of a target's exceptions go to its script in one argument, and an argument has its limits. */
+const PER_TARGET_MAX = 500
 
-  // Also on an update: an exception may be moved, but only to a machine of one's own.
-  async update(event, next) {
-    await claimTarget(event)
-    return next()
-  },
-})
+/** Also on an update: an exception may be moved, but only to a machine of one's own. */
+async function write(event: WriteEvent<RecordOf<typeof packageExceptions>>, next: () => Promise<void>) {
+  await claimTarget(event)
+  refuseUnreadable(event, ['expires_at', 'is_active'])
+  await refuseCrowd(event)
+  return next()
+}
+
+async function refuseCrowd({
+  database,
+  record,
+}: WriteEvent<RecordOf<typeof packageExceptions>>): Promise<void> {
+  const others = await findAll(
+    database,
+    packageExceptions,
+    `"agent_id" = $1 and "lxc_id" = $2 and "is_active" and "id" <> $3 limit ${PER_TARGET_MAX}`,
+    [record.agent_id, record.lxc_id, record.id],
+  )
+  if (record.is_active && others.length >= PER_TARGET_MAX)
+    throw new Conflict(
+      `The target has ${PER_TARGET_MAX} active exceptions already; delete some, or use "*" in a name.`,
+    )
+}
+
+export default hooksFor(packageExceptions, { create: write, update: write })

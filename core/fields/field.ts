@@ -30,6 +30,8 @@ export type Field<T = unknown> = {
   readonly hidden: boolean
   /** Set by hooks alone: input for it is ignored, from everybody. */
   readonly computed: boolean
+  /** Moves with time alone: where nothing else changed there is no event, and nothing to audit. */
+  readonly volatile: boolean
   /** Relations: the target collection's name, and whether deleting the target deletes this record. */
   readonly target?: string
   readonly cascade?: boolean
@@ -48,11 +50,13 @@ export const field = <T>(definition: Definition<T>): Field<T> => ({
   required: false,
   hidden: false,
   computed: false,
+  volatile: false,
   options: {},
   ...definition,
 })
 
 export const computed = <T>(inner: Field<T>): Field<T> => ({ ...inner, computed: true })
+export const volatile = <T>(inner: Field<T>): Field<T> => ({ ...inner, volatile: true })
 export const hidden = <T>(inner: Field<T>): Field<T> => ({ ...inner, hidden: true })
 
 /** A check of a converted value; the code is PocketBase's, and reaches the client through the params. */

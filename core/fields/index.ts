@@ -2,7 +2,7 @@
 export { bool } from './bool.ts'
 export { date } from './date.ts'
 export { email } from './email.ts'
-export { computed, type Field, type FieldKind, hidden, type ValueOf } from './field.ts'
+export { computed, type Field, type FieldKind, hidden, type ValueOf, volatile } from './field.ts'
 export { file } from './file.ts'
 export { json } from './json.ts'
 export { number } from './number.ts'

@@ -58,7 +58,7 @@ async function updateOnce(
   const record = applyBody(collection, before, body)
   const files = nameUploads(collection, record, before, uploads, 'update')
   if (collection.auth) guardIdentity(record, before, caller)
-  const { event, fragments, guards, revealed } = openEvent({
+  const { event, fragments, guards, revealed, refusal } = openEvent({
     app,
     database,
     collection,
@@ -82,8 +82,13 @@ async function updateOnce(
     try {
       const change = { collection, caller, now, fragments, guards }
       const written = await write(database, { ...change, action: 'update', before, after, version })
-      if (!written)
-        throw (await missingRelation(app, database, collection, after, 'update')) ?? new LostRace()
+      if (!written) {
+        const missing = await missingRelation(app, database, collection, after, 'update')
+        const still = missing ?? (await readVersion(database, collection, id))
+        // Unchanged and yet not written: a hook's condition said no.
+        const refused = still && 'version' in still && still.version === version ? refusal() : undefined
+        throw missing ?? refused ?? new LostRace()
+      }
     } catch (error) {
       await kept.undo()
       throw uniqueOrThrow(collection, error, 'update')

@@ -26,7 +26,8 @@ export async function write(database: Executor, change: Change): Promise<boolean
   const { parameters, bind } = statement()
   const { collection, action, before, after } = change
   const parts = [`written as (${rowStatement(change, bind)} returning 1)`]
-  if (collection.logged) {
+  const telling = isTelling(change)
+  if (collection.logged && telling) {
     const images = [bind(image(before), 'json'), bind(image(after), 'json')]
     const id = bind((after ?? before)?.id)
     parts.push(
@@ -35,11 +36,20 @@ export async function write(database: Executor, change: Change): Promise<boolean
     )
   }
   const fragments = [...change.fragments]
-  if (collection.audited)
+  if (collection.audited && telling)
     fragments.push(auditRow(collection, change.caller, action, before, after, change.now))
   for (const [at, fragment] of fragments.entries()) parts.push(`part${at} as (${fragment(bind)})`)
   const rows = await database.run(`with ${parts.join(',\n')}\nselect 1 from written`, parameters)
   return rows.length === 1
+}
+
+/** Anything but time going by. A write that changes nothing is still told, as PocketBase does. */
+function isTelling({ collection, action, before, after }: Change): boolean {
+  if (action !== 'update') return true
+  const changed = [...collection.fields].filter(
+    ([name]) => name !== 'updated' && !same(before[name], after[name]),
+  )
+  return changed.length === 0 || changed.some(([, field]) => !field.volatile)
 }
 
 function rowStatement(change: Change, bind: Bind): string {

@@ -5,6 +5,7 @@ import type { RecordOf } from '../../core/collection.ts'
 import { BadRequest } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { newId, sha256 } from '../../core/id.ts'
+import { actingAs } from '../../core/records/actor.ts'
 import { findOne } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 import { applyFacts, hostnameOf } from './facts.ts'
@@ -34,9 +35,9 @@ export async function register(event: WriteEvent<Agent>, write: () => Promise<vo
   } else if (typeof enrolmentToken === 'string' && enrolmentToken !== '') {
     const token = await findOne(database, enrolmentTokens, '"token" = $1', [sha256(enrolmentToken)])
     const live = token && !isOver(token, event.now) ? token : undefined
-    const earlier = enrolKey && live && (await findOne(database, agents, '"enrol_key_hash" = $1', [enrolKey]))
-    if (earlier && earlier.user_id === live.user_id && earlier.status !== 'revoked')
-      return repeat(event, earlier)
+    const known = `"user_id" = $1 and "enrol_key_hash" = $2 and $2 <> ''`
+    const earlier = live && (await findOne(database, agents, known, [live.user_id, enrolKey]))
+    if (earlier) return repeat(event, earlier)
     useEnrolmentToken(event, live)
   } else throw new BadRequest('Send a device_code or an enrolment_token.')
   record.hostname = hostnameOf(body)
@@ -44,7 +45,7 @@ export async function register(event: WriteEvent<Agent>, write: () => Promise<vo
   record.last_seen = formatTime(event.now)
   record.enrol_key_hash = enrolKey
   giveRefreshToken(event, record)
-  return write()
+  return writeOnce(event, write)
 }
 
 /** What a host says is facts about itself; the rest of its record is its owner's, and the server's. */
@@ -85,13 +86,24 @@ async function registeredBefore(
 
 /** The same agent with a new refresh token; the lost answer's one is worth nothing. */
 async function repeat(event: WriteEvent<Agent>, agent: Agent): Promise<void> {
-  const record = { ...agent }
-  giveRefreshToken(event, record)
-  await event.database.run(
-    'update "agents" set "refresh_token_hash" = $1, "refresh_token_expires" = $2 where "id" = $3',
-    [record.refresh_token_hash, record.refresh_token_expires, record.id],
-  )
-  event.record = record
+  const caller = actingAs(event.caller, 'reissue', true)
+  const again = await event.app.records.update('agents', agent.id, { body: {} }, caller)
+  event.reveal('refresh_token', String(again.refresh_token))
+  event.record = { ...agent }
+}
+
+/** Of several registrations of one host that come at once, the later ones get what the first has made. */
+async function writeOnce(event: WriteEvent<Agent>, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    if (!(error instanceof BadRequest) || !('enrol_key_hash' in error.data)) throw error
+    const { user_id, enrol_key_hash } = event.record
+    const condition = '"user_id" = $1 and "enrol_key_hash" = $2'
+    const first = await findOne(event.app.database, agents, condition, [user_id, enrol_key_hash])
+    if (!first) throw error
+    await repeat(event, first)
+  }
 }
 
 function useDeviceCode(event: WriteEvent<Agent>, code: DeviceCode | undefined): void {

@@ -1,8 +1,6 @@
-import { operationLocks } from '../../collections/operation-locks.ts'
 import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
-import { findOne } from '../../core/records/read.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { releaseLock } from './lock.ts'
@@ -20,7 +18,7 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
   const mayRenew = before.status === 'running' || isLost(before)
   if (mayRenew && before.claim !== '') {
     if (before.claim !== given) throw new Conflict('The operation was claimed by somebody else.')
-    if (isLost(before)) await refuseFreed(event)
+    if (isLost(before)) refuseFreed(event)
     event.record.status = 'running'
     event.record.outcome = ''
     event.record.completed_at = ''
@@ -43,6 +41,8 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
     lease_expires_at: leaseFrom(now),
   })
   await refreshExclusions(event)
+  // It waits no longer, and dry runs may run beside anything.
+  if (before.mode === 'dry-run') releaseLock(event)
   return write()
 }
 
@@ -77,11 +77,12 @@ function claimOf(body: Readonly<Record<string, unknown>>): string {
 }
 
 /** Its target was given to others meanwhile: two at once is what the lock is there to prevent. */
-async function refuseFreed({ database, before }: WriteEvent<PatchOperation>): Promise<void> {
-  if (before.mode !== 'apply') return
-  if (await findOne(database, operationLocks, '"operation" = $1', [before.id])) return
-  throw new Conflict(
-    'The operation was given up and its target freed; stop the script and report how it ended.',
+function refuseFreed(event: WriteEvent<PatchOperation>): void {
+  if (event.before.mode !== 'apply') return
+  event.require(
+    (bind) =>
+      `exists (select 1 from "operation_locks" where "operation" = ${bind(event.before.id)} for update)`,
+    () => new Conflict('The operation was given up and its target freed; only its report is still taken.'),
   )
 }
 

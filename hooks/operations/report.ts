@@ -21,7 +21,8 @@ const Report = z.object({
     z.coerce.number().int().min(-1).max(255).optional(),
   ),
   status: z.enum(['completed', 'failed', 'cancelled']).optional().catch(undefined),
-  outcome: z.enum(OUTCOMES).optional().catch(undefined),
+  // That the lease is lost is the server's to say: an agent that said so could claim again what is over.
+  outcome: z.enum(OUTCOMES).exclude(['lease_lost']).optional().catch(undefined),
   error_message: text,
 })
 
@@ -71,8 +72,9 @@ function mayReport({ before, caller }: WriteEvent<PatchOperation>, claim: string
     if (speaksClaims(caller)) throw new Conflict('The operation was not claimed; claim it first.')
     return true
   }
-  if (before.status === 'expired' || before.claim === '') {
-    if (before.claim === '' && before.exit_code !== null && !speaksClaims(caller)) return false
+  if (before.claim === '') {
+    // Taken and reported in one, without a claim; what was never taken has no start.
+    if (before.started_at !== '' && !speaksClaims(caller)) return false
     throw new Conflict(`The operation is ${before.status}.`)
   }
   if (before.claim !== claim) throw new Conflict('The operation was claimed by somebody else.')

@@ -1,15 +1,20 @@
 import type { Agent } from '../../collections/agents.ts'
+import { operationLocks } from '../../collections/operation-locks.ts'
 import { PACKAGE_NAME } from '../../collections/package-exceptions.ts'
-import { type PatchOperation, patchOperations } from '../../collections/patch-operations.ts'
+import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict, type FieldErrors } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { findAll } from '../../core/records/read.ts'
 import { addSeconds, formatTime } from '../../core/time.ts'
 import { claimTarget } from '../ownership.ts'
+import { refuseUnreadable } from '../unreadable.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { explainLock, takeLock, targetOf } from './lock.ts'
 import { platformOf, selectScript } from './platform.ts'
 import { NOT_AFTER_SECONDS, PENDING_DRY_RUNS_MAX } from './states.ts'
+
+/** Names in one request; exceptions come on top. */
+const NAMES_MAX = 500
 
 /** A user asks for an operation: everything an agent needs to carry it out is decided and written here. */
 export async function request(event: WriteEvent<PatchOperation>, write: () => Promise<void>): Promise<void> {
@@ -18,6 +23,7 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   if (!agent) return write()
   refuseBarred(agent)
   clearComputed(record)
+  refuseUnreadable(event, ['not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
   const [platform, kept] = await Promise.all([
     platformOf(database, agent, container),
     exceptionsFor(database, record, now),
@@ -34,17 +40,14 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
     not_after: record.not_after || formatTime(addSeconds(now, NOT_AFTER_SECONDS)),
   })
   record.script_args = scriptArgs(record)
-  if (record.mode !== 'apply') {
-    await refuseCrowd(event)
-    return write()
-  }
   const target = targetOf(record, container)
-  takeLock(event, target)
+  const place = record.mode === 'apply' ? target : await freePlace(event, target)
+  takeLock(event, place)
   try {
     await write()
   } catch (error) {
     // The statement has failed, and a transaction with it: asked outside of it.
-    throw await explainLock(app.database, error, target)
+    throw await explainLock(app.database, error, place)
   }
 }
 
@@ -68,6 +71,11 @@ function checkRequest(record: PatchOperation, now: Date, family: string): void {
     const wrong = names?.find((name) => !PACKAGE_NAME.test(name))
     if (!names)
       errors[field] = { code: 'validation_invalid_json', message: 'Must be a list of package names.' }
+    else if (names.length > NAMES_MAX)
+      errors[field] = {
+        code: 'validation_length_too_long',
+        message: `At most ${NAMES_MAX} names are accepted.`,
+      }
     else if (wrong !== undefined)
       errors[field] = {
         code: 'validation_invalid_value',
@@ -101,15 +109,17 @@ const isBlank = (value: unknown): boolean => value === ''
 const listOf = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined
 
-async function refuseCrowd({ database, record }: WriteEvent<PatchOperation>): Promise<void> {
-  const waiting = await findAll(
-    database,
-    patchOperations,
-    `"agent_id" = $1 and "status" = 'pending' and "lxc_id" = $2 and "mode" = 'dry-run' limit ${PENDING_DRY_RUNS_MAX}`,
-    [record.agent_id, record.lxc_id],
+/**
+ * Waiting dry runs hold numbered places beside the target's own lock, so that the database itself keeps a fourth
+ * one out.
+ */
+async function freePlace({ database, record }: WriteEvent<PatchOperation>, target: string): Promise<string> {
+  const places = Array.from({ length: PENDING_DRY_RUNS_MAX }, (_, at) => `${target}/dry-run/${at + 1}`)
+  const taken = await findAll(database, operationLocks, '"agent_id" = $1', [record.agent_id])
+  const free = places.find((place) => !taken.some((lock) => lock.target === place))
+  if (free) return free
+  const first = taken.find((lock) => lock.target === places[0])
+  throw new Conflict(
+    `${PENDING_DRY_RUNS_MAX} dry runs are already waiting for this target (the first is ${first?.operation}); cancel one or wait.`,
   )
-  if (waiting.length >= PENDING_DRY_RUNS_MAX)
-    throw new Conflict(
-      `${PENDING_DRY_RUNS_MAX} dry runs are already waiting for this target (the first is ${waiting[0]?.id}); cancel one or wait.`,
-    )
 }

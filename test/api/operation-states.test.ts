@@ -37,8 +37,11 @@ const report = (id: string, body: unknown, token = agent.token) =>
 const stored = async (id: string) => (await call('GET', path(id), world.a.token)).body
 const ask = (body: Record<string, unknown> = {}) =>
   call('POST', '/api/patches', world.a.token, { agent_id: agent.id, mode: 'apply', ...body })
+/** Targets taken by an apply; waiting dry runs hold places beside them. */
 const locks = async () =>
-  (await rowsOf(world.server, ['operation_locks'])).filter((row) => row.includes(agent.id)).length
+  (await rowsOf(world.server, ['operation_locks'])).filter(
+    (row) => row.includes(agent.id) && !row.includes('/dry-run/'),
+  ).length
 
 describe('an agent', () => {
   it('moves its operation to nothing but running through PATCH', async () => {
@@ -498,6 +501,19 @@ describe('a request for an operation', () => {
     expect((await ask({ mode: 'dry-run' })).status).toBe(409)
     const container = await addContainer(world.server, world.a.id, agent.id)
     expect((await ask({ mode: 'dry-run', lxc_id: container })).status).toBe(201)
+  })
+
+  it('has no fourth dry run waiting when ten are asked for at once; a claimed one makes place', async () => {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => ask({ mode: 'dry-run' })))
+    const made = answers.filter(({ status }) => status === 201)
+    expect(made.length).toBeGreaterThan(0)
+    expect(made.length).toBeLessThanOrEqual(3)
+    expect(answers.every(({ status }) => status === 201 || status === 409)).toBe(true)
+    for (let count = made.length; count < 3; count++)
+      expect((await ask({ mode: 'dry-run' })).status).toBe(201)
+    expect((await ask({ mode: 'dry-run' })).status).toBe(409)
+    await claim(String(made[0]?.body.id), 'claim-one')
+    expect((await ask({ mode: 'dry-run' })).status).toBe(201)
   })
 
   it('is refused where it can never be taken: a revoked agent', async () => {
