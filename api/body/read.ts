@@ -4,6 +4,7 @@ import type { Collection } from '../../core/collection.ts'
 import { BadRequest, TooLarge } from '../../core/errors.ts'
 import type { Upload } from '../../core/files/storage.ts'
 import type { RequestContext } from '../env.ts'
+import { identifyCaller } from '../middleware/identity.ts'
 import { formPairs, formValues } from './form.ts'
 import { parseJson } from './json.ts'
 import { readMultipart } from './multipart.ts'
@@ -12,18 +13,25 @@ export type Body = { body: Record<string, unknown>; uploads: Upload[] }
 
 export const BODY_BYTES_MAX = 32 * 1_048_576
 
+/** A body may take minutes to come; after this long, who sent it is looked up again. */
+const KNOWN_MILLISECONDS = 250
+
 /**
  * Reads the request's body, hands it over and afterwards removes the uploads' temporary files. `collection`
- * is whose files may come, and how large they may be.
+ * is whose files may come, and how large they may be. Who is asking may be another after the body than before
+ * it, so `work` reads `c.var.caller` itself.
  */
 export async function withBody<T>(
   app: App,
   c: RequestContext,
   collection: Collection | undefined,
   work: (body: Body) => Promise<T>,
+  knownMilliseconds = KNOWN_MILLISECONDS,
 ): Promise<T> {
+  const start = performance.now()
   const read = await readBody(app, c, collection)
   try {
+    if (performance.now() - start > knownMilliseconds) await identifyCaller(app, c)
     return await work(read)
   } finally {
     for (const upload of read.uploads) await app.files.discard(upload)

@@ -4,16 +4,20 @@ import { identify } from '../../core/auth/identify.ts'
 import type { Caller } from '../../core/records/actor.ts'
 import type { Env, RequestContext } from '../env.ts'
 
-/** Finds out who is asking, once per request. */
+/** Finds out who is asking. */
 export const identity = (app: App) =>
   createMiddleware<Env>(async (c, next) => {
-    const token = (c.req.header('authorization') ?? '').replace(/^bearer /i, '')
-    const known = await identify(app, token)
-    c.set('token', token)
-    c.set('identity', known)
-    c.set('caller', callerOf(c, known.actor))
+    c.set('token', (c.req.header('authorization') ?? '').replace(/^bearer /i, ''))
+    await identifyCaller(app, c)
     await next()
   })
+
+/** Anew, when time has passed since: what was revoked meanwhile is dead at once. */
+export async function identifyCaller(app: App, c: RequestContext): Promise<void> {
+  const known = await identify(app, c.var.token)
+  c.set('identity', known)
+  c.set('caller', callerOf(c, known.actor))
+}
 
 /** Queries and headers are read by few rules, so they are put together only when one asks. */
 function callerOf(c: RequestContext, actor: Caller['actor']): Caller {

@@ -1,6 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PASSWORD } from '../support/server.ts'
-import { records, startWorld, testClock, type World } from './world.ts'
+import { open, openStream } from './event-stream.ts'
+import { addOperation, records, startWorld, testClock, type World } from './world.ts'
 
 const time = testClock()
 let world: World
@@ -15,6 +17,9 @@ const post = async (path: string, body: RequestInit['body'], token?: string, typ
   const answer = await fetch(world.server.url + path, { method: 'POST', body, headers })
   return { status: answer.status, headers: answer.headers, text: await answer.text() }
 }
+const COLUMNS = ['id', 'created', 'updated', 'user_id', 'agent_id', 'mode', 'status', 'script_id']
+  .map((name) => `"${name}"`)
+  .join(', ')
 const FORM = 'application/x-www-form-urlencoded'
 
 describe('a form', () => {
@@ -66,4 +71,68 @@ describe('a good secret', () => {
     const registered = await act({ action: 'register', enrolment_token: made.body.token, hostname: 'h' })
     expect(registered.status).toBe(200)
   })
+})
+
+describe('a token that is revoked while the body is on its way', () => {
+  /** Sends half a body, revokes the agent, and sends the rest when the identity is no longer fresh. */
+  const slowly = async (method: string, path: string, body: (agent: string) => Promise<object> | object) => {
+    const { server, a } = world
+    const agent = await server.agent(a.token)
+    const text = JSON.stringify(await body(agent.id))
+    const socket = open(server)
+    socket.setEncoding('utf8')
+    const head = [
+      `${method} ${path} HTTP/1.1`,
+      'Host: x',
+      `Authorization: ${agent.token}`,
+      'Content-Type: application/json',
+      `Content-Length: ${text.length}`,
+      'Connection: close',
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n${text.slice(0, 5)}`)
+    await wait(300)
+    const revoke = { action: 'revoke', agent_id: agent.id }
+    expect((await server.call('POST', '/api/agent', { token: a.token, body: revoke })).status).toBe(200)
+    socket.write(text.slice(5))
+    let answer = ''
+    for await (const chunk of socket) answer += chunk
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1])
+  }
+
+  it('opens nothing any more', async () => {
+    const metrics = { action: 'ingest-metrics', system_metrics: { cpu_percent: 5 } }
+    expect(await slowly('POST', '/api/agent', () => metrics)).toBe(403)
+    expect(await slowly('POST', '/api/patches', (id) => ({ agent_id: id, mode: 'apply' }))).toBe(401)
+    const operation = await addOperation(world.server, world.a.agent.id)
+    expect(await slowly('POST', `/api/patches/${operation}/result`, () => ({ exit_code: 0 }))).toBe(401)
+    const claim = { status: 'running', claim: 'claim-one' }
+    expect(await slowly('PATCH', records('patch_operations', operation), () => claim)).toBe(404)
+  })
+
+  it('gives a stream no identity', async () => {
+    const stream = await openStream(world.server)
+    const subscribed = await slowly('POST', '/api/realtime', () => ({
+      clientId: stream.clientId,
+      subscriptions: ['agents/*'],
+    }))
+    expect(subscribed).toBe(204)
+    // As a guest it may still become somebody, which a stream that belongs to an agent may not.
+    expect(await stream.subscribe(['agents/*'], world.b.token)).toBe(204)
+    stream.close()
+  })
+})
+
+it('the list of operations is whole, newest first, however many there are', async () => {
+  const { server, b } = world
+  const operation = await addOperation(server, b.agent.id)
+  await server.server.app.database.run(
+    `insert into "patch_operations" (${COLUMNS})
+     select 'copy' || lpad(number::text, 11, '0'), $2, ${COLUMNS.replace('"id", "created"', '').slice(2)}
+     from "patch_operations", generate_series(1, 2100) as number where "id" = $1`,
+    [operation, '2026-03-01 09:00:00.000Z'],
+  )
+  const list = await server.call<{ id: string }[]>('GET', '/api/patches', { token: b.token })
+  expect(list.body).toHaveLength(2101)
+  expect(new Set(list.body.map(({ id }) => id)).size).toBe(2101)
+  expect(list.body[0]?.id).toBe(operation)
 })
