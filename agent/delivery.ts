@@ -5,7 +5,7 @@ import { Revoked, reasonOf } from './errors.ts'
 import type { Job } from './journal.ts'
 import { runOperation } from './operation.ts'
 import { Operation } from './operation-record.ts'
-import { settleClaim } from './recover.ts'
+import { isAbandoned, settleAbandoned, settleClaim } from './recover.ts'
 import { reportJob } from './report.ts'
 import { backoffOf } from './timings.ts'
 
@@ -23,6 +23,8 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
   const repeated = new Set<string>()
   /** Operations to leave alone until a moment of `performance.now()`. */
   const notBefore = new Map<string, number>()
+  /** Jobs that are being settled: what could not be written down while the disk was full, say. */
+  const settling = new Set<string>()
   let current: { id: string; halt: AbortController; done: Promise<void> } | undefined
 
   const report = (job: Job) => {
@@ -42,10 +44,22 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
       else if ('finished' in ended) report(ended.finished)
       else notBefore.set(operation.id, performance.now() + ended.retryAfterMs)
     } catch (error) {
-      log.warn('The operation could not be begun now.', { id: operation.id, reason: reasonOf(error) })
+      log.warn('The operation could not be gone on with now.', { id: operation.id, reason: reasonOf(error) })
       notBefore.set(operation.id, performance.now() + timings.backoffMaxMs * Math.random())
     }
     current = undefined
+    bell.ring()
+  }
+
+  /** Beside the work: a script that is left may take long to stop. The next look tries again. */
+  const settle = async (job: Job) => {
+    settling.add(job.id)
+    try {
+      report(await settleAbandoned(context, job))
+    } catch (error) {
+      log.warn('A job could not be settled now.', { id: job.id, reason: reasonOf(error) })
+    }
+    settling.delete(job.id)
     bell.ring()
   }
 
@@ -70,6 +84,8 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
         )
       }
     }
+    for (const job of stop.aborted ? [] : journal.all())
+      if (isAbandoned(job) && job.id !== current?.id && !settling.has(job.id)) void settle(job)
     const open = new Set(operations.map(({ id }) => id))
     for (const job of journal.all()) {
       if (job.state !== 'claiming' || open.has(job.id) || job.id === current?.id) continue
@@ -84,7 +100,7 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
       const free = state === 'claiming' || (state === undefined && operation.status === 'pending')
       return free && (notBefore.get(operation.id) ?? 0) <= performance.now()
     })
-    if (next && !current && !stop.aborted) {
+    if (next && !current && settling.size === 0 && !stop.aborted) {
       const halt = new AbortController()
       current = { id: next.id, halt, done: Promise.resolve() }
       current.done = work(next, halt)

@@ -81,7 +81,7 @@ export const openJournal = (folder: string) => {
     /** The exit code the wrapper wrote, or undefined where the script did not end by itself. */
     exitCode(id: string): number | undefined {
       const text = readText(pathOf(id, 'exit'))
-      return text !== undefined && /^\d{1,3}\n$/.test(text) ? Number(text) : undefined
+      return text !== undefined && /^\d{1,3}\n+$/.test(text) ? Number(text) : undefined
     },
 
     /** All jobs, oldest first. A folder without job.json was given up before its claim. */

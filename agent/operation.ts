@@ -15,8 +15,9 @@ const failed = ({ outcome, message }: Refusal): Verdict => ({ status: 'failed', 
 const notStarted = (message: string) => failed({ outcome: 'not_started', message })
 
 export const finish = ({ journal, log }: Context, job: Job, verdict: Verdict): Job => {
+  const finished = journal.save({ ...job, state: 'finished', verdict, endedAt: new Date().toISOString() })
   log.info('The operation has ended.', { id: job.id, exit: verdict.exitCode, ...pick(verdict) })
-  return journal.save({ ...job, state: 'finished', verdict, endedAt: new Date().toISOString() })
+  return finished
 }
 const pick = ({ status, outcome, message }: Verdict) => ({ status, outcome, message })
 
@@ -95,7 +96,14 @@ const runClaimed = async (
     return { finished: finish(context, starting, notStarted(`The script could not be started: ${child}`)) }
 
   const startedAt = new Date().toISOString()
-  const running = journal.save({ ...starting, state: 'running', process: child.id, startedAt })
+  let running: Job
+  try {
+    running = journal.save({ ...starting, state: 'running', process: child.id, startedAt })
+  } catch (error) {
+    child.never()
+    await child.ended
+    throw error
+  }
   const age = permit.ageMs()
   if (age > timings.startWithinMs) {
     child.never()

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { sleep } from './backoff.ts'
 import { AgentError } from './errors.ts'
@@ -18,7 +18,7 @@ read -r go <&3 || exit 125
 [ "$go" = go ] || exit 125
 "$@" 3<&-
 code=$?
-echo "$code" >"$exit_file.tmp" && mv "$exit_file.tmp" "$exit_file"
+echo "$code" 1<>"$exit_file.tmp" && mv "$exit_file.tmp" "$exit_file"
 `
 
 /** A process as the kernel tells it apart from a later one with the same number. */
@@ -97,6 +97,8 @@ export type SpawnOptions = { script: string; args: string[]; stdout: string; std
 export const spawnScript = async ({ script, args, stdout, stderr, exit }: SpawnOptions): Promise<Spawned> => {
   chmodSync(script, 0o700)
   rmSync(exit, { force: true })
+  // Written over, not anew, by the wrapper: the script may have filled the disk by then.
+  writeFileSync(`${exit}.tmp`, '\n\n\n\n')
   const files = [openSync(stdout, 'w', 0o600), openSync(stderr, 'w', 0o600)] as const
   const child = spawn('/bin/sh', ['-c', WRAPPER, 'patchbase-job', exit, script, ...args], {
     cwd: '/',

@@ -9,36 +9,37 @@ import { verdictOf } from './watch.ts'
 const NOT_STARTED = {
   status: 'failed',
   outcome: 'not_started',
-  message: 'The agent ended between the claim and the start of the script. Nothing was run.',
+  message: 'The agent did not get from the claim to the start of the script. Nothing was run.',
 } as const
 
 /** Settles what an earlier process of this agent left behind; returns the jobs that are to be reported. */
 export const recoverJobs = async (context: Context): Promise<Job[]> => {
-  const { journal, log, timings } = context
   const finished: Job[] = []
-  for (const job of journal.all()) {
+  for (const job of context.journal.all()) {
     if (job.state === 'finished') finished.push(job)
-    if (job.state === 'starting') finished.push(finish(context, job, NOT_STARTED))
-    if (job.state !== 'running') continue
-    const left = job.process && groupLives(job.process) ? job.process : undefined
-    // It ended by itself while nobody watched: what its processes left in the background is none of ours.
-    const exitCode = journal.exitCode(job.id)
-    if (exitCode !== undefined && !job.stopping) {
-      finished.push(finish(context, job, { exitCode }))
-      continue
-    }
-    const stopping = job.stopping ?? 'interrupted'
-    if (left) {
-      log.warn('A script of an earlier run of the agent still lives and is stopped.', {
-        id: job.id,
-        pid: left.pid,
-      })
-      journal.save({ ...job, stopping })
-      await stopGroup(left, graceFor(job.mode, timings))
-    }
-    finished.push(finish(context, { ...job, stopping }, verdictOf(stopping, journal.exitCode(job.id))))
+    if (isAbandoned(job)) finished.push(await settleAbandoned(context, job))
   }
   return finished
+}
+
+/** True for a job whose operation this agent was given, and which ends only by our doing. */
+export const isAbandoned = ({ state }: Job) => state === 'starting' || state === 'running'
+
+/** Ends a job nobody works on: stops what is left of its script, and writes down what came of it. */
+export const settleAbandoned = async (context: Context, job: Job): Promise<Job> => {
+  const { journal, log, timings } = context
+  if (job.state === 'starting') return finish(context, job, NOT_STARTED)
+  const left = job.process && groupLives(job.process) ? job.process : undefined
+  // It ended by itself while nobody watched: what its processes left in the background is none of ours.
+  const exitCode = journal.exitCode(job.id)
+  if (exitCode !== undefined && !job.stopping) return finish(context, job, { exitCode })
+  const stopping = job.stopping ?? 'interrupted'
+  if (left) {
+    log.warn('A script that nobody watches still lives and is stopped.', { id: job.id, pid: left.pid })
+    journal.save({ ...job, stopping })
+    await stopGroup(left, graceFor(job.mode, timings))
+  }
+  return finish(context, { ...job, stopping }, verdictOf(stopping, journal.exitCode(job.id)))
 }
 
 /**

@@ -63,7 +63,16 @@ export const watchScript = async (
     }
     const stopping = halt.signal.reason as Stopping
     log.info('Stopping the script.', { id: job.id, because: stopping })
-    const stopped = journal.save({ ...job, stopping })
+    const stopped = { ...job, stopping }
+    try {
+      journal.save(stopped)
+    } catch (error) {
+      // A full disk is no reason to let it run on; only a crash before its end would make its verdict vaguer.
+      log.warn('Why the script is stopped could not be written down.', {
+        id: job.id,
+        reason: reasonOf(error),
+      })
+    }
     await stopGroup(child.id, graceFor(job.mode, timings))
     await child.ended
     return stopped

@@ -26,7 +26,7 @@ test('arguments arrive as they are, the environment is clean, both streams and t
   expect(stdout).not.toContain('LEAKED_SECRET')
   expect(stdout.split('\n').filter((line) => /^[3-9]$/.test(line))).toEqual([])
   expect(readFileSync(paths.stderr, 'utf8')).toBe('bad\n')
-  expect(readFileSync(paths.exit, 'utf8')).toBe('7\n')
+  expect(readFileSync(paths.exit, 'utf8')).toBe('7\n\n\n')
 })
 
 test('without the word nothing starts', async () => {

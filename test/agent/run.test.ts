@@ -209,6 +209,9 @@ test('a script in the middle of an apply is asked to stop, and not killed while 
     'trap \'asked=1\' TERM; echo begun; while [ -z "$asked" ]; do sleep 0.02; done; sleep 0.5; exit 0'
   const row = server.order(script, { mode: 'apply' })
   await agent.says(/The script runs/)
+  // From here on it has its trap.
+  const begun = () => state.read(`jobs/${row.id}/stdout`) === 'begun\n'
+  while (!begun()) await server.until('time', () => true)
   row.cancel_requested_at = new Date().toISOString()
   server.ring(row)
   expect(await server.resultOf(row.id)).toMatchObject({ exit_code: '0' })
