@@ -1,7 +1,7 @@
 import { loadSecrets } from './auth/secrets.ts'
 import { createTokens, type Tokens } from './auth/tokens.ts'
 import type { Clock } from './clock.ts'
-import type { Collection } from './collection.ts'
+import type { Collection, StoredRecord } from './collection.ts'
 import type { Config } from './config.ts'
 import type { Database, Executor } from './db/database.ts'
 import type { FileStore } from './files/storage.ts'
@@ -10,6 +10,7 @@ import type { Log } from './log.ts'
 import { type Broker, createBroker } from './realtime/broker.ts'
 import { type ChangeLog, createChangeLog } from './realtime/change-log.ts'
 import { createRecords, type Records } from './records/index.ts'
+import { releaseFiles } from './records/released-files.ts'
 import { compileRules, type RuleBook } from './records/rules.ts'
 import { createRegistry, type Registry } from './registry.ts'
 
@@ -31,6 +32,8 @@ export type App = {
   hooksOf(collection: Collection): Hooks
   /** A write has happened: subscribers and after-hooks hear of it once it is committed. */
   committed(executor: Executor, what: Settled, event: WriteEvent): void
+  /** A record was changed or deleted, and with it the files that it does not name any more. */
+  released(executor: Executor, collection: Collection, before: StoredRecord, after: StoredRecord | null): void
   /** Runs work in one transaction; what it committed is heard of afterwards, or never. */
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
   /** Waits for the after-hooks that are still running. */
@@ -69,6 +72,20 @@ export async function createApp({ collections, hooks, ...parts }: Parts): Promis
     }
   }
 
+  /** At once, or with the others of its transaction when that has committed. */
+  const afterCommit = (executor: Executor, tell: () => void) => {
+    const waiting = pending.get(executor)
+    if (waiting) waiting.push(tell)
+    else tell()
+  }
+
+  const track = (work: Promise<void>) => {
+    const tracked = work
+      .catch((error: unknown) => log.error({ err: error }, 'Something after a commit failed.'))
+      .finally(() => running.delete(tracked))
+    running.add(tracked)
+  }
+
   const app: App = {
     ...parts,
     registry,
@@ -83,15 +100,14 @@ export async function createApp({ collections, hooks, ...parts }: Parts): Promis
     },
     hooksOf: (collection) => byCollection.get(collection) ?? {},
     committed(executor, what, { collection, record, before, caller }) {
-      const tell = () => {
+      afterCommit(executor, () => {
         app.changes.wake()
-        const after = runAfter(what, { app, collection, record, before, caller })
-        running.add(after)
-        void after.then(() => running.delete(after))
-      }
-      const waiting = pending.get(executor)
-      if (waiting) waiting.push(tell)
-      else tell()
+        track(runAfter(what, { app, collection, record, before, caller }))
+      })
+      if (what !== 'created') app.released(executor, collection, before, what === 'deleted' ? null : record)
+    },
+    released(executor, collection, before, after) {
+      afterCommit(executor, () => track(releaseFiles(app, collection, before, after)))
     },
     async transaction(work) {
       const told: (() => void)[] = []

@@ -24,8 +24,6 @@ export type Database = Executor & {
   begin<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
   /** Statements that clients shape: a small pool with a time limit, so that they cannot starve the rest. */
   readonly guarded: Executor
-  /** Calls back at every NOTIFY on the channel, and after each reconnect. */
-  listen(channel: string, heard: () => void): Promise<{ unlisten(): Promise<void> }>
   close(): Promise<void>
 }
 
@@ -62,7 +60,6 @@ export function openDatabase(connection: Connection, log: (line: string) => void
     begin: <T>(work: (transaction: Executor) => Promise<T>) =>
       pool.begin((transaction) => work(executor(runOn(transaction)))).catch(translate),
     guarded: executor(guarded.run, recurring(GUARDED_PREPARED_MAX)),
-    listen: (channel, heard) => pool.listen(channel, heard, heard),
     async close() {
       await Promise.all([pool.end(CLOSE_SECONDS), guarded.end(CLOSE_SECONDS)])
     },

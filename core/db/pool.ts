@@ -19,7 +19,6 @@ export type RunStatement = (
 export type Pool = {
   run: RunStatement
   begin<T>(work: (transaction: postgres.TransactionSql) => Promise<T>): Promise<T>
-  listen: postgres.Sql['listen']
   end(timeoutSeconds: number): Promise<void>
 }
 
@@ -81,7 +80,6 @@ export function openPool(size: number, open: () => postgres.Sql): Pool {
         release(lane)
       }
     },
-    listen: (...args) => (lanes[0] as Lane).sql.listen(...args),
     async end(timeoutSeconds) {
       await Promise.all(lanes.map(({ sql }) => sql.end({ timeout: timeoutSeconds })))
     },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, type ReadStream } from 'node:fs'
-import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -22,6 +22,8 @@ export type FileStore = {
   /** Puts an upload where its record will look for it; durable when it returns. */
   keep(upload: Upload, collection: string, record: string, name: string): Promise<void>
   discard(upload: Upload): Promise<void>
+  /** No record names the file any more: its day of grace begins. */
+  release(collection: string, record: string, name: string): Promise<void>
   remove(collection: string, record: string, name: string): Promise<void>
   open(collection: string, record: string, name: string): Promise<OpenFile | undefined>
   /** Stored names, for the sweep that finds files without a record. */
@@ -38,6 +40,11 @@ export type OpenFile = {
 
 /** A path segment that names exactly one entry of its folder. */
 const SAFE = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/
+
+const notEmpty = (error: unknown) => {
+  const { code } = error as NodeJS.ErrnoException
+  if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error
+}
 
 const missing = (error: unknown) => {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
@@ -80,17 +87,33 @@ export function localStore(folder: string): FileStore {
     async keep(upload, collection, record, name) {
       const target = place(collection, record, name)
       const parent = join(folder, collection, record)
-      await mkdir(parent, { recursive: true, mode: 0o700 })
-      // A link, so that the upload is still there when the write has to start again.
-      await link(upload.path, target)
+      // Again where the sweep has taken the empty folder in between.
+      for (let linked = false; !linked; ) {
+        await mkdir(parent, { recursive: true, mode: 0o700 })
+        // A link, so that the upload is still there when the write has to start again.
+        linked = await link(upload.path, target).then(
+          () => true,
+          async (error: NodeJS.ErrnoException) => {
+            if (error.code !== 'ENOENT' || !(await stat(upload.path).catch(missing))) throw error
+            return false
+          },
+        )
+      }
       // The name is durable only when the folders that hold it are.
       for (const path of [parent, join(folder, collection), folder]) await syncFolder(path)
     },
 
     discard: (upload) => rm(upload.path, { force: true }),
 
+    async release(collection, record, name) {
+      const now = new Date()
+      await utimes(place(collection, record, name), now, now).catch(missing)
+    },
+
     async remove(collection, record, name) {
       await rm(place(collection, record, name), { force: true })
+      // The folder goes with its last file.
+      await rmdir(join(folder, collection, record)).catch(notEmpty)
     },
 
     async open(collection, record, name) {

@@ -86,6 +86,7 @@ async function releaseReferences(
       if (relation.cascade) {
         await releaseReferences(app, transaction, collection, record, caller, now)
         await write(transaction, { ...change, action: 'delete', before: record, after: null })
+        app.released(transaction, collection, record, null)
       } else {
         const after = { ...record, [field]: '', updated: formatTime(now) }
         await write(transaction, { ...change, action: 'update', before: record, after, version })

@@ -51,6 +51,24 @@ describe('the sweep', () => {
     expect(file?.size).toBe(4)
   })
 
+  it('counts the day from when the record went, not from when the file came', async () => {
+    const { app } = engine
+    const script = await makeScript()
+    const { id } = app.registry.need('scripts')
+    const path = join(engine.folder, 'files', id, script.id, String(script.file))
+    const longAgo = new Date(Date.now() - 100 * HOUR)
+    await utimes(path, longAgo, longAgo)
+    await app.records.delete('scripts', script.id, systemCaller)
+    await app.settled()
+    later(1)
+    await sweepFiles.run(app)
+    expect(await stored()).toEqual([script.file])
+    later(25)
+    await sweepFiles.run(app)
+    expect(await stored()).toEqual([])
+    expect(await readdir(join(engine.folder, 'files', id))).toEqual([])
+  })
+
   it('removes uploads that nobody finished, and no other', async () => {
     const { path } = await upload('unfinished')
     const folder = join(engine.folder, 'files', '.incoming')
