@@ -8,6 +8,7 @@ import { identifyCaller } from '../middleware/identity.ts'
 import { formPairs, formValues } from './form.ts'
 import { parseJson } from './json.ts'
 import { readMultipart } from './multipart.ts'
+import { isMultipart } from './uploads.ts'
 
 export type Body = { body: Record<string, unknown>; uploads: Upload[] }
 
@@ -41,7 +42,7 @@ export async function withBody<T>(
 async function readBody(app: App, c: RequestContext, collection: Collection | undefined): Promise<Body> {
   const { incoming } = c.env
   const type = c.req.header('content-type') ?? ''
-  if (type.startsWith('multipart/form-data')) {
+  if (isMultipart(c)) {
     const { values, uploads } = await readMultipart(incoming, app.files, limitOf(collection), collection)
     return { body: formValues(values), uploads }
   }

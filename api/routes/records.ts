@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
 import { withBody } from '../body/read.ts'
+import { uploadsFor } from '../body/uploads.ts'
 import type { Env } from '../env.ts'
 
 export const records = (app: App) =>
@@ -11,7 +12,7 @@ export const records = (app: App) =>
     )
     .post('/', (c) => {
       const name = c.req.param('collection')
-      return withBody(app, c, app.registry.find(name), async (body) =>
+      return withBody(app, c, uploadsFor(app, c, name, 'create'), async (body) =>
         c.json(await app.records.create(name, body, c.get('caller'))),
       )
     })
@@ -20,7 +21,7 @@ export const records = (app: App) =>
     )
     .patch('/:id', (c) => {
       const { collection: name, id } = c.req.param()
-      return withBody(app, c, app.registry.find(name), async (body) =>
+      return withBody(app, c, uploadsFor(app, c, name, 'update'), async (body) =>
         c.json(await app.records.update(name, id, body, c.get('caller'))),
       )
     })

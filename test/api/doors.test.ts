@@ -1,8 +1,10 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PASSWORD } from '../support/server.ts'
+import { PASSWORD, startTestServer } from '../support/server.ts'
 import { open, openStream } from './event-stream.ts'
-import { addOperation, records, startWorld, testClock, type World } from './world.ts'
+import { addOperation, records, startWorld, testClock, until, type World } from './world.ts'
 
 const time = testClock()
 let world: World
@@ -70,6 +72,65 @@ describe('a good secret', () => {
     expect(refreshed.status).toBe(200)
     const registered = await act({ action: 'register', enrolment_token: made.body.token, hostname: 'h' })
     expect(registered.status).toBe(200)
+  })
+})
+
+describe("a guest's file", () => {
+  const BOUNDARY = 'multipart/form-data; boundary=b'
+  /** What is on disk, and what was answered, when this much of a file has come and no more does. */
+  const begin = async (method: string, path: string, field: string, token = '') => {
+    const { server } = world
+    const socket = open(server)
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (text) => {
+      answer += text
+    })
+    const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${token}\r\nContent-Type: ${BOUNDARY}\r\nContent-Length: 4000000\r\n\r\n`
+    const part = `--b\r\nContent-Disposition: form-data; name="${field}"; filename="x"\r\n\r\n`
+    socket.write(`${head}${part}${'x'.repeat(1_000_000)}`)
+    await wait(300)
+    const folder = join(server.server.app.config.filesDir, '.incoming')
+    const written = (await readdir(folder).catch(() => [])).length
+    socket.destroy()
+    await until('nothing is left', async () => (await readdir(folder).catch(() => [])).length === 0)
+    return { written, status: Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0) }
+  }
+
+  it('is not written down, and refused at once where no body could make it welcome', async () => {
+    expect(await begin('POST', records('scripts'), 'file')).toEqual({ written: 0, status: 403 })
+    expect(await begin('PATCH', records('scripts', 'x'), 'file')).toEqual({ written: 0, status: 403 })
+    expect(await begin('POST', records('nothing'), 'file')).toEqual({ written: 0, status: 404 })
+    expect(await begin('POST', records('users'), 'avatar')).toEqual({ written: 0, status: 0 })
+    expect(await begin('PATCH', records('users', world.a.id), 'avatar')).toEqual({ written: 0, status: 0 })
+    expect(await begin('POST', '/api/patches', 'stdout_file', world.a.token)).toEqual({
+      written: 0,
+      status: 0,
+    })
+    expect(await begin('POST', records('scripts'), 'file', world.root.token)).toEqual({
+      written: 1,
+      status: 0,
+    })
+    expect(await begin('POST', records('scripts'), 'file', world.a.token)).toEqual({
+      written: 0,
+      status: 403,
+    })
+  })
+
+  it('comes with his new account where anybody may have one', async () => {
+    await using server = await startTestServer({ env: { PATCHBASE_SIGNUP: 'open' } })
+    const form = new FormData()
+    const account = { email: 'new@example.com', password: PASSWORD, passwordConfirm: PASSWORD }
+    for (const [name, value] of Object.entries(account)) form.set(name, value)
+    form.set('avatar', new Blob(['png']), 'me.png')
+    const answer = await fetch(server.url + records('users'), { method: 'POST', body: form })
+    expect(await answer.json()).toMatchObject({ avatar: expect.stringMatching(/^me\w+\.png$/) })
+  })
+
+  it('of many megabytes still gets its answer', async () => {
+    const form = new FormData()
+    form.set('file', new Blob([Buffer.alloc(20_000_000)]), 'x.sh')
+    expect((await post(records('scripts'), form)).status).toBe(403)
+    expect((await world.server.call('GET', '/api/health')).status).toBe(200)
   })
 })
 
