@@ -43,7 +43,7 @@ export const run = async ({ stateDir, timings, log, root, stop: asked }: RunOpti
         'a copied machine must be registered as its own: run "register" with --force.',
     )
   ensureFolder(stateDir)
-  const release = takeLock(paths.lock)
+  const release = await takeLock(paths.locks)
 
   const revoked = new AbortController()
   const stop = AbortSignal.any([asked, revoked.signal])

@@ -37,7 +37,7 @@ export const statePaths = (folder: string) => ({
   /** An enrolment under way; see register.ts. */
   enrolling: join(folder, 'enrolling.json'),
   heartbeat: join(folder, 'heartbeat.json'),
-  lock: join(folder, 'run.lock'),
+  locks: join(folder, 'locks'),
   jobs: join(folder, 'jobs'),
 })
 

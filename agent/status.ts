@@ -32,7 +32,7 @@ export const statusLines = (stateDir: string): string[] => {
     throw new AgentError(
       `${stateDir} holds no enrolment; run "npm run agent -- register --server URL" first.`,
     )
-  const holder = lockHolder(paths.lock)
+  const holder = lockHolder(paths.locks)
   const beat = readJson(paths.heartbeat, Heartbeat)
   const jobs = existsSync(paths.jobs) ? openJournal(paths.jobs).all().reverse().slice(0, JOBS_SHOWN) : []
   return [

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -77,6 +77,35 @@ test('two agents cannot work in one folder', async () => {
   const second = start(state.folder)
   expect(await second.exit()).toBe(1)
   expect(second.output).toContain('works in this state folder')
+})
+
+test('of ten agents that start at once in one folder one works, also where a dead one left its mark', {
+  timeout: 40_000,
+}, async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder(server.url)
+  const killed = start(state.folder)
+  await killed.says(/The agent runs/)
+  await killed.stop('SIGKILL')
+  await using agents = new AsyncDisposableStack()
+  const all = Array.from({ length: 10 }, () => agents.use(start(state.folder)))
+  // The nine have an end; the one has not.
+  const ended: AgentProcess[] = []
+  await new Promise<void>((nine) => {
+    for (const agent of all)
+      agent.child.once('close', () => {
+        if (ended.push(agent) === 9) nine()
+      })
+  })
+  for (const agent of ended) {
+    expect(agent.child.exitCode).toBe(1)
+    expect(agent.output).toMatch(
+      /^Another agent \(process \d+\) \w+ in this state folder; stop it first\.\n$/,
+    )
+  }
+  const [left] = all.filter((agent) => !ended.includes(agent))
+  await left?.says(/The agent runs/)
+  expect(readdirSync(join(state.folder, 'locks'))).toHaveLength(1)
 })
 
 test('one job at a time, oldest first, whatever arrives', async () => {
