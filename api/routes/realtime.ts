@@ -27,12 +27,12 @@ export const realtime = (app: App) =>
       // The framework writes the answer to every HEAD itself.
       if (c.req.method === 'HEAD') return c.body(null, 200, STREAM)
       const { outgoing } = c.env
-      outgoing.writeHead(200, STREAM)
-      outgoing.flushHeaders()
       outgoing.socket?.setNoDelay(true)
       const connection = await app.realtime.connect({
         send(text) {
           if (outgoing.destroyed || outgoing.writableEnded) return false
+          // With the greeting: until then it may still become an error.
+          if (!outgoing.headersSent) outgoing.writeHead(200, STREAM)
           outgoing.write(text)
           if (outgoing.writableLength <= QUEUE_BYTES_MAX) return true
           outgoing.destroy()

@@ -12,6 +12,8 @@ import { readTopic } from './topics.ts'
 
 const TOPICS_MAX = 1000
 const TOPIC_LENGTH_MAX = 2500
+/** How long a stranger's stream may be open for nothing. */
+const IDLE_MILLISECONDS = 5 * 60_000
 
 export type Broker = ReturnType<typeof createBroker>
 
@@ -42,18 +44,29 @@ export function createBroker(app: App) {
     if (clients.size === 0) app.changes.stop()
   }
 
+  const isIdle = ({ caller, subscriptions, idleSince }: Client): boolean =>
+    caller.actor.kind === 'guest' &&
+    subscriptions.length === 0 &&
+    app.clock().getTime() - idleSince >= IDLE_MILLISECONDS
+
   return {
-    /** Opens a stream; the caller is nobody until a subscribe call says otherwise. */
+    /** Opens a stream; the caller is nobody until a subscribe call says otherwise. Nothing is sent when it throws. */
     async connect(stream: Stream): Promise<{ id: string; close(): void }> {
       const client: Client = {
         id: randomText(40),
         stream,
         caller: guest(),
         expires: 0,
+        idleSince: app.clock().getTime(),
         subscriptions: [],
       }
       clients.set(client.id, client)
-      await app.changes.start()
+      try {
+        await app.changes.start()
+      } catch (error) {
+        clients.delete(client.id)
+        throw error
+      }
       stream.send(`id:${client.id}\nevent:PB_CONNECT\ndata:{"clientId":"${client.id}"}\n\n`)
       return { id: client.id, close: () => disconnect(client) }
     },
@@ -67,6 +80,7 @@ export function createBroker(app: App) {
       // Without the request it came with, which would live as long as the stream.
       client.caller = { ...guest(), actor: caller.actor, address: caller.address }
       client.expires = identity.expires
+      client.idleSince = app.clock().getTime()
       drop(client)
       for (const topic of new Set(topics)) {
         const subscription = readTopic(app, topic, caller)
@@ -90,7 +104,7 @@ export function createBroker(app: App) {
       }
     },
 
-    /** Ends streams whose token has run out or whose identity is gone, and keeps the others alive. */
+    /** Ends streams whose token has run out, whose identity is gone or that nobody uses; keeps the others alive. */
     async recheck(): Promise<void> {
       const now = app.clock().getTime() / 1000
       for (const client of [...clients.values()]) {
@@ -104,7 +118,7 @@ export function createBroker(app: App) {
             continue
           }
         }
-        if (!client.stream.send(':\n\n')) disconnect(client)
+        if (isIdle(client) || !client.stream.send(':\n\n')) disconnect(client)
       }
     },
 

@@ -27,5 +27,7 @@ export type Client = {
   caller: Caller
   /** When the token it was given ends, in seconds since 1970; 0 for guests. */
   expires: number
+  /** Since when it has had no topics, in milliseconds since 1970. */
+  idleSince: number
   subscriptions: Subscription[]
 }

@@ -433,7 +433,7 @@ describe('a server', () => {
     const reason = 'x'.repeat(2000)
     const ids: string[] = []
     const flood = async () => {
-      const input = { body: { agent_id: agent.id, package_name: 'x', reason } }
+      const input = { body: { agent_id: agent.id, package_name: 'x', reason, is_active: false } }
       const made = await Promise.all(
         Array.from({ length: 200 }, () => app.records.create(EXCEPTIONS, input, systemCaller)),
       )
