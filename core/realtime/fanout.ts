@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import type { FilterContext } from '../filter/index.ts'
 import { filterContext, isSuperuser } from '../records/actor.ts'
 import { type Condition, holds } from '../records/holds.ts'
-import { present } from '../records/present.ts'
+import { present, showsEmail } from '../records/present.ts'
 import type { LoggedChange } from './change-log.ts'
 import type { Client, Subscription } from './client.ts'
 
@@ -16,15 +16,15 @@ export async function deliver(app: App, change: LoggedChange, subscribers: Itera
   const collection = app.registry.find(change.collection)
   const record = change.action === 'delete' ? change.before : change.after
   if (!collection || !record) return
-  // Texts already made in this change: most subscribers get the same bytes.
-  const texts = new Map<string, string>()
+  // Made once for those who see the e-mail and once for the others: nothing else tells subscribers apart.
+  const texts = new Map<boolean, string>()
   for (const [subscription, client] of subscribers) {
     if (!(await maySee(app, collection, record, client, subscription))) continue
-    const visible = JSON.stringify(present(collection, record, client.caller))
-    let data = texts.get(visible)
+    const withEmail = showsEmail(collection, record, client.caller)
+    let data = texts.get(withEmail)
     if (!data) {
-      data = `{"action":${JSON.stringify(change.action)},"record":${visible}}`
-      texts.set(visible, data)
+      data = JSON.stringify({ action: change.action, record: present(collection, record, client.caller) })
+      texts.set(withEmail, data)
     }
     const sent = client.stream.send(
       `id:${client.id}:${change.seq}\nevent:${subscription.topic}\ndata:${data}\n\n`,

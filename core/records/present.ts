@@ -8,19 +8,22 @@ export type VisibleRecord = {
   [field: string]: unknown
 }
 
+/** Everything about a caller that decides what he sees of a record. */
+export const showsEmail = (collection: Collection, record: StoredRecord, caller: Caller): boolean =>
+  collection.type !== 'auth' ||
+  record.emailVisibility === true ||
+  isSuperuser(caller) ||
+  callerFrom(caller, collection.name)?.id === record.id
+
 /** The record as this caller may see it: hidden fields never, somebody else's e-mail only if he shows it. */
 export function present(collection: Collection, record: StoredRecord, caller: Caller): VisibleRecord {
-  const showsEmail =
-    collection.type !== 'auth' ||
-    record.emailVisibility === true ||
-    isSuperuser(caller) ||
-    callerFrom(caller, collection.name)?.id === record.id
+  const withEmail = showsEmail(collection, record, caller)
   const visible: VisibleRecord = {
     id: record.id,
     collectionId: collection.id,
     collectionName: collection.name,
   }
   for (const [name, field] of collection.fields)
-    if (!field.hidden && (name !== 'email' || showsEmail)) visible[name] = record[name]
+    if (!field.hidden && (name !== 'email' || withEmail)) visible[name] = record[name]
   return visible
 }
