@@ -1,21 +1,12 @@
-import { mkdir } from 'node:fs/promises'
-import { collections } from '../collections/index.ts'
-import { type App, createApp } from '../core/app.ts'
-import { type Clock, systemClock } from '../core/clock.ts'
+import type { App } from '../core/app.ts'
 import type { Config } from '../core/config.ts'
-import type { Connection } from '../core/db/connection.ts'
-import { openDatabase } from '../core/db/database.ts'
-import { startEmbedded } from '../core/db/embedded/start.ts'
-import { migrate } from '../core/db/migrate.ts'
-import { StartError } from '../core/errors.ts'
-import { localStore } from '../core/files/storage.ts'
 import { startJobs } from '../core/jobs.ts'
-import { createLog } from '../core/log.ts'
 import { isFirstRun, issueSetupToken } from '../core/setup.ts'
-import { hooks, jobs } from '../hooks/index.ts'
+import { jobs } from '../hooks/index.ts'
 import { syncBuiltInScripts } from '../hooks/jobs/sync-built-in-scripts.ts'
 import { createApi } from './api.ts'
 import { listen } from './listen.ts'
+import { type Given, openApp } from './open-app.ts'
 
 export type Server = {
   app: App
@@ -29,35 +20,16 @@ export type Server = {
 }
 
 /** What tests bring along: a database that is there already, and a time of their own. */
-type Given = { connection?: Connection; clock?: Clock; patchScripts?: string }
+type Brought = Given & { patchScripts?: string }
 
 const PATCH_SCRIPTS = new URL('../patch-scripts', import.meta.url).pathname
 
 /** Everything a server is, in the order it comes up; it goes down the other way round. */
-export async function startServer(config: Config, given: Given = {}): Promise<Server> {
-  const { clock = systemClock, patchScripts = PATCH_SCRIPTS } = given
-  const log = createLog(config.logLevel)
+export async function startServer(config: Config, given: Brought = {}): Promise<Server> {
+  const { patchScripts = PATCH_SCRIPTS } = given
   await using parts = new AsyncDisposableStack()
-  let connection = given.connection ?? config.databaseUrl
-  let failed = new Promise<string>(() => undefined)
-  if (!connection) {
-    const embedded = await startEmbedded({ dataDir: config.dataDir, log: (line) => log.debug(line) })
-    parts.defer(() => embedded.stop())
-    connection = embedded.connection
-    failed = embedded.exited.then(
-      () =>
-        'PostgreSQL has ended by itself; see postgres.log in the data folder, then start Patchbase again.',
-    )
-  }
-  await migrate(connection)
-  const database = openDatabase(connection, (line) => log.debug(line))
-  parts.defer(() => database.close())
-
-  await makeFolder(config.filesDir)
-  const files = localStore(config.filesDir)
-  const app = await createApp({ config, log, clock, database, files, collections, hooks })
+  const { app, failed } = parts.use(await openApp(config, given))
   await syncBuiltInScripts(app, patchScripts)
-  parts.defer(() => app.settled())
   const running = startJobs(app, jobs)
   parts.defer(() => running.stop())
 
@@ -75,14 +47,4 @@ export async function startServer(config: Config, given: Given = {}): Promise<Se
   const setupUrl = (await isFirstRun(app)) ? `${url}/setup?token=${await issueSetupToken(app)}` : undefined
   const held = parts.move()
   return { app, url, setupUrl, failed, stop: () => held.disposeAsync() }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw new StartError(
-      `Cannot make the folder ${path}: ${(error as Error).message}; choose another with --files-dir.`,
-    )
-  }
 }

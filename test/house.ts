@@ -7,8 +7,9 @@ const HTTP = /^(hono|@hono\/|pocketbase|eventsource|@fastify\/busboy)/
 
 // Those that put the parts together stand before their folders.
 export const rooms: Room[] = [
-  { folder: 'api/server.ts', may: ['core', 'collections', 'hooks', 'api'] },
-  { folder: 'cli/server-app.ts', may: ['core', 'collections', 'hooks'] },
+  { folder: 'api/open-app.ts', may: ['core', 'collections', 'hooks'] },
+  { folder: 'api/server.ts', may: ['core', 'hooks', 'api'] },
+  { folder: 'cli/server-app.ts', may: ['core', 'api/open-app.ts'] },
   { folder: 'cli/make-migration.ts', may: ['core', 'collections'] },
   { folder: 'core', may: ['core'], packages: HTTP },
   { folder: 'collections', may: ['core', 'collections'], packages: HTTP },

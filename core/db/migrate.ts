@@ -9,6 +9,12 @@ const LOCK = 4_172_016
 /** Oldest PostgreSQL whose transaction ids the change log can order by. */
 const VERSION_MIN = 130_000
 
+export const MIGRATIONS = {
+  migrationsFolder: new URL('./migrations', import.meta.url).pathname,
+  migrationsSchema: 'public',
+  migrationsTable: '_migrations',
+}
+
 /**
  * Brings the tables to what this version needs; servers that start at the same time wait for each other. The first
  * to speak to the database, so it also says when nobody answers there.
@@ -22,11 +28,7 @@ export async function migrate(connection: Connection): Promise<void> {
     if (server && server.version < VERSION_MIN)
       throw new StartError(`DATABASE_URL leads to ${server.name}; Patchbase needs PostgreSQL 13 or newer.`)
     await client`select pg_advisory_lock(${LOCK})`
-    await applyMigrations(drizzle(client), {
-      migrationsFolder: new URL('./migrations', import.meta.url).pathname,
-      migrationsSchema: 'public',
-      migrationsTable: '_migrations',
-    })
+    await applyMigrations(drizzle(client), MIGRATIONS)
   } catch (error) {
     throw unreachable(connection, error) ?? error
   } finally {

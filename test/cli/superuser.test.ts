@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { describe, expect, test } from 'vitest'
+import { appDatabase, appRole, port } from '../../core/db/embedded/postgres-config.ts'
 import { noPostgresLeft, tempFolder } from '../support/embedded.ts'
 import { type Program, startProgram, startServer } from '../support/server-process.ts'
 
@@ -53,6 +55,34 @@ describe('npm run superuser -- upsert', () => {
     expect(other.stdout).toBe('The superuser other@example.com was created.\n')
     await expect(server.login('users', 'other@example.com', 'other password')).rejects.toThrow('400')
     expect(server.program.running).toBe(true)
+  })
+
+  test('beside a server of another version it changes nothing and says what to do', {
+    timeout: 40_000,
+  }, async () => {
+    const folder = tempFolder()
+    await using _server = await startServer(['--data-dir', folder])
+    await using parts = new AsyncDisposableStack()
+    const sql = postgres({
+      host: join(folder, 'pg', 'run'),
+      port,
+      database: appDatabase,
+      username: appRole,
+      max: 1,
+    })
+    parts.defer(() => sql.end())
+    const refused = () => finished(superuser(['upsert', EMAIL, 'first password', '--data-dir', folder]))
+
+    await sql`insert into "_migrations" (hash, created_at) values ('later', 9000000000000)`
+    expect(await refused()).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The server that runs is newer than this command/),
+    })
+    await sql`delete from "_migrations"`
+    const ended = await refused()
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toMatch(/^The server that runs is of an earlier version .*restart the server first/)
+    expect(await sql`select * from "_migrations"`).toHaveLength(0)
   })
 
   test('of the first start and the setup link only one makes the first accounts', {
