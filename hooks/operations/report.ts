@@ -6,6 +6,7 @@ import { fieldsOf } from '../../core/input.ts'
 import { callerFrom } from '../../core/records/actor.ts'
 import { formatTime } from '../../core/time.ts'
 import { releaseLock } from './lock.ts'
+import { refuseCutOutput } from './output-sizes.ts'
 import { resultOf } from './result.ts'
 import { isLost } from './states.ts'
 
@@ -14,12 +15,16 @@ const text = z.preprocess(
   (value) => (typeof value === 'number' || typeof value === 'boolean' ? String(value) : value),
   z.string().default(''),
 )
+const number = (min: number, max: number) =>
+  z.preprocess(
+    (value) => (value === '' || value === null ? undefined : value),
+    z.coerce.number().int().min(min).max(max).optional(),
+  )
 const Report = z.object({
   claim: text,
-  exit_code: z.preprocess(
-    (value) => (value === '' || value === null ? undefined : value),
-    z.coerce.number().int().min(-1).max(255).optional(),
-  ),
+  exit_code: number(-1, 255),
+  stdout_size: number(0, Number.MAX_SAFE_INTEGER),
+  stderr_size: number(0, Number.MAX_SAFE_INTEGER),
   status: z.enum(['completed', 'failed', 'cancelled']).optional().catch(undefined),
   // That the lease is lost is the server's to say: an agent that said so could claim again what is over.
   outcome: z.enum(OUTCOMES).exclude(['lease_lost']).optional().catch(undefined),
@@ -39,6 +44,7 @@ export async function report(event: WriteEvent<PatchOperation>, write: () => Pro
     event.record = before
     return
   }
+  refuseCutOutput(event.uploads, given)
   const stdout = event.uploads.findLast(({ field }) => field === 'stdout_file')
   const { result, updates_available } = await resultOf(stdout)
   event.record = {

@@ -197,3 +197,27 @@ it('the list of operations is whole, newest first, however many there are', asyn
   expect(new Set(list.body.map(({ id }) => id)).size).toBe(2101)
   expect(list.body[0]?.id).toBe(operation)
 })
+
+it('an output that is not as long as the report says is 409 with the byte to go on from', async () => {
+  const agent = await world.server.agent(world.a.token)
+  const id = await addOperation(world.server, agent.id)
+  const claim = { status: 'running', claim: 'claim-one' }
+  const path = records('patch_operations', id)
+  expect((await world.server.call('PATCH', path, { token: agent.token, body: claim })).status).toBe(200)
+  const report = (sizes: Record<string, string>) => {
+    const form = new FormData()
+    form.set('stdout_file', new Blob(['1234567']), 'stdout.txt')
+    for (const [name, value] of Object.entries({ claim: 'claim-one', exit_code: '0', ...sizes }))
+      form.set(name, value)
+    return post(`/api/patches/${id}/result`, form, agent.token)
+  }
+  const cut = await report({ stdout_size: '12', stderr_size: '3' })
+  expect(cut.status).toBe(409)
+  expect(JSON.parse(cut.text)).toMatchObject({ status: 409, stdout_offset: 7, stderr_offset: 0 })
+  const empty = await report({ stdout_size: '7', stderr_size: '1' })
+  expect(JSON.parse(empty.text)).not.toHaveProperty('stdout_offset')
+  for (const wrong of ['-1', '1.5', 'x']) expect((await report({ stdout_size: wrong })).status).toBe(400)
+  expect((await world.server.call('GET', path, { token: agent.token })).body.status).toBe('running')
+  // A repeat of what was recorded is answered as the first was.
+  for (const stdout_size of ['7', '12']) expect((await report({ stdout_size })).status).toBe(200)
+})
