@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { App } from './app.ts'
+import type { Executor } from './db/database.ts'
 import { BadRequest } from './errors.ts'
 import { randomText, sha256 } from './id.ts'
 import { SUPERUSERS, systemCaller } from './records/actor.ts'
@@ -24,8 +25,8 @@ export async function issueSetupToken(app: App): Promise<string> {
   return token
 }
 
-export async function isSetupToken(app: App, token: string): Promise<boolean> {
-  const [row] = await app.database.run<{ value: string }>(
+export async function isSetupToken(database: Executor, token: string): Promise<boolean> {
+  const [row] = await database.run<{ value: string }>(
     `select "value" from "_secrets" where "name" = '${NAME}'`,
   )
   return row !== undefined && timingSafeEqual(Buffer.from(sha256(token)), Buffer.from(row.value))
@@ -38,7 +39,7 @@ export async function createFirstAccounts(app: App, account: FirstAccount, token
     await transaction.run(`lock table "${SUPERUSERS}" in share row exclusive mode`)
     const others = await transaction.run(`select 1 from "${SUPERUSERS}" limit 1`)
     if (others.length > 0) throw new BadRequest('Patchbase is set up already; sign in instead.')
-    if (token !== undefined && !(await isSetupToken(app, token)))
+    if (token !== undefined && !(await isSetupToken(transaction, token)))
       throw new BadRequest('The setup link is not valid (any more); restart the server for a new one.')
     const body = { ...account, verified: true }
     await create(app, transaction, app.registry.need(SUPERUSERS), { body }, systemCaller)

@@ -47,14 +47,14 @@ export function setup(app: App, publicUrl: () => string) {
     .get('/setup', async (c) => {
       await tries.spend(c.var.caller.address)
       const token = c.req.query('token') ?? ''
-      return (await isFirstRun(app)) && (await isSetupToken(app, token)) ? form(c, token) : refuse(c)
+      return (await isFirstRun(app)) && (await isSetupToken(app.database, token)) ? form(c, token) : refuse(c)
     })
     .post('/setup', (c) =>
       withBody(app, c, undefined, async ({ body }) => {
         await tries.spend(c.var.caller.address)
         const text = (name: string) => String(body[name] ?? '')
         const token = text('token')
-        if (!(await isFirstRun(app)) || !(await isSetupToken(app, token))) return refuse(c)
+        if (!(await isFirstRun(app)) || !(await isSetupToken(app.database, token))) return refuse(c)
         const account = {
           email: text('email'),
           password: text('password'),
