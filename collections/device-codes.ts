@@ -12,7 +12,7 @@ export const deviceCodes = defineCollection({
     status: select(['pending', 'authorized', 'used'], { initial: 'pending' }),
     user_id: relation('users', { cascade: true }),
     agent_id: relation('agents', { cascade: true }),
-    expires_at: date({ required: true }),
+    expires_at: computed(date({ required: true })),
   },
   rules: { list: null, view: null, create: null, update: null, delete: null },
   indexes: [

@@ -13,7 +13,11 @@ type Sent = { status: number; body: Record<string, unknown>; headers: Headers }
 const act = (body: Record<string, unknown>, token?: string): Promise<Sent> =>
   world.server.call('POST', '/api/agent', { token, body })
 const start = async (hostname = 'new-host') =>
-  (await act({ action: 'device-auth-start', hostname })).body as { device_code: string; user_code: string }
+  (await act({ action: 'device-auth-start', hostname })).body as {
+    device_code: string
+    user_code: string
+    expires_in: number
+  }
 const approve = (user_code: unknown, token = world.a.token) => act({ action: 'authorize', user_code }, token)
 const HOST = {
   hostname: 'new-host',
@@ -34,7 +38,8 @@ const refresh = (refresh_token: unknown) => act({ action: 'refresh', refresh_tok
 
 describe('a device code', () => {
   it('enrols one host for the user who said yes', async () => {
-    const { device_code, user_code } = await start()
+    const { device_code, user_code, expires_in } = await start()
+    expect(expires_in).toBe(600)
     expect(device_code.length).toBeGreaterThanOrEqual(22)
     expect(user_code).toMatch(/^[A-HJ-NP-Z2-9]{8}$/)
     expect(await register({ device_code })).toMatchObject({

@@ -7,7 +7,7 @@ import { fieldsOf } from '../../../core/input.ts'
 import { rateLimit } from '../../../core/rate-limit.ts'
 import { actingAs, callerFrom, isSuperuser } from '../../../core/records/actor.ts'
 import { findOne } from '../../../core/records/read.ts'
-import { formatTime } from '../../../core/time.ts'
+import { formatTime, parseTime } from '../../../core/time.ts'
 import { requireSignedIn } from '../../guards.ts'
 import type { AgentAction } from './action.ts'
 import { authorizeCode } from './authorize-code.ts'
@@ -15,7 +15,6 @@ import { authorizeCode } from './authorize-code.ts'
 const STARTS_PER_ADDRESS = 60
 const WRONG_PER_ADDRESS = 60
 const WINDOW_SECONDS = 60
-const EXPIRES_SECONDS = 600
 
 const Start = z.object({ hostname: z.string().max(255).default('') })
 const Authorize = z.object({ user_code: z.string().default(''), user_id: z.string().optional() })
@@ -44,13 +43,13 @@ export function enrolment(app: App, publicUrl: () => string): Record<string, Age
       const { caller } = c.var
       await starts.spend(caller.address)
       const { hostname } = fieldsOf(Start, body)
-      const input = { body: { hostname, address: caller.address, expires_at: '2000-01-01' } }
+      const input = { body: { hostname, address: caller.address } }
       const made = await app.records.create('device_codes', input, actingAs(caller, 'start', true))
       return c.json({
         device_code: made.device_code,
         user_code: made.user_code,
         verification_uri: `${publicUrl()}/agent/authorize?user_code=${String(made.user_code)}`,
-        expires_in: EXPIRES_SECONDS,
+        expires_in: secondsUntil(String(made.expires_at), app.clock()),
       })
     },
 
@@ -104,3 +103,6 @@ export function enrolment(app: App, publicUrl: () => string): Record<string, Age
     },
   }
 }
+
+const secondsUntil = (time: string, now: Date): number =>
+  Math.round(((parseTime(time) ?? now).getTime() - now.getTime()) / 1000)
