@@ -1,4 +1,4 @@
-import cron from 'node-cron'
+import cron, { type Logger } from 'node-cron'
 import type { App } from './app.ts'
 
 /** What happens when time passes. Running it twice at once, or twice in a row, must be harmless. */
@@ -21,12 +21,22 @@ export function startJobs(app: App, jobs: readonly Job[]): { stop(): Promise<voi
           app.log.error({ err: error, job: job.name }, 'A job failed; it runs again on its schedule.')
         }
       },
-      { name: job.name, noOverlap: true },
+      { name: job.name, noOverlap: true, logger: loggerFor(app, job.name) },
     ),
   )
   return {
     async stop() {
       for (const task of tasks) await task.destroy()
     },
+  }
+}
+
+/** What the scheduler says by itself, of a moment it missed or a job that is still busy. */
+function loggerFor({ log }: App, job: string): Logger {
+  return {
+    info: (message) => log.debug({ job }, message),
+    warn: (message) => log.warn({ job }, message),
+    error: (message, err) => log.error({ job, err: err ?? message }, 'The scheduler failed.'),
+    debug: (message) => log.debug({ job }, String(message)),
   }
 }
