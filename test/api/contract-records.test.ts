@@ -19,6 +19,9 @@ const EXCEPTIONS = records('package_exceptions')
 type Body = Record<string, unknown>
 const call = <T = Body>(method: string, path: string, body?: unknown, token = world.a.token) =>
   world.server.call<T>(method, path, { token, body })
+/** Where nothing but the field's own conversion has a say. */
+const onCluster = async (body: Body) =>
+  (await call('PATCH', records('proxmox_cluster', cluster), body, world.root.token)).body
 const make = async (body: Body = {}) =>
   (await call('POST', EXCEPTIONS, { agent_id: world.a.agent.id, package_name: 'x', ...body })).body
 const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z$/
@@ -135,9 +138,27 @@ describe('conversion', () => {
 
   it('of bool', async () => {
     for (const sent of [true, 1, -1, 0.5, '1', 't', 'T', 'true', 'True', 'TRUE'])
-      expect((await make({ is_active: sent })).is_active, JSON.stringify(sent)).toBe(true)
+      expect((await onCluster({ quorate: sent })).quorate, JSON.stringify(sent)).toBe(true)
     for (const sent of [false, 0, 'yes', 'tRue', '', 'on', '2', [true], { a: 1 }])
-      expect((await make({ is_active: sent })).is_active, JSON.stringify(sent)).toBe(false)
+      expect((await onCluster({ quorate: sent })).quorate, JSON.stringify(sent)).toBe(false)
+  })
+
+  it('of what a decision hangs on is refused where it cannot be read', async () => {
+    const exception = (body: Body) =>
+      call('POST', records('package_exceptions'), {
+        agent_id: world.a.agent.id,
+        package_name: 'x',
+        ...body,
+      })
+    for (const body of [{ is_active: 'yes' }, { is_active: [true] }, { expires_at: 'tomorrow' }])
+      expect((await exception(body)).status, JSON.stringify(body)).toBe(400)
+    for (const body of [
+      { is_active: 'f' },
+      { is_active: 0 },
+      { expires_at: '' },
+      { expires_at: '2024-02-29' },
+    ])
+      expect((await exception(body)).status, JSON.stringify(body)).toBe(200)
   })
 
   it('of number', async () => {
@@ -186,7 +207,7 @@ describe('conversion', () => {
       [null, ''],
       [['2024-01-02'], ''],
     ])
-      expect((await make({ expires_at: sent })).expires_at, JSON.stringify(sent)).toBe(stored)
+      expect((await onCluster({ recorded_at: sent })).recorded_at, JSON.stringify(sent)).toBe(stored)
   })
 
   it('of select and relation', async () => {
