@@ -75,13 +75,15 @@ function installPrograms(): void {
  */
 function keptFromStarting(): Disposable {
   const folder = '/etc/postgresql-common/createcluster.d'
-  mkdirSync(folder, { recursive: true })
+  const made = mkdirSync(folder, { recursive: true })
   const file = join(folder, 'patchbase-tests.conf')
   writeFileSync(file, 'create_main_cluster = false\n')
   return {
     [Symbol.dispose]() {
       rmSync(file)
-      for (const path of [folder, dirname(folder)]) if (readdirSync(path).length === 0) rmdirSync(path)
+      // Folders that were not there go, too, unless the package has come to use them.
+      for (const path of [folder, dirname(folder)])
+        if (made && path.startsWith(made) && readdirSync(path).length === 0) rmdirSync(path)
     },
   }
 }
