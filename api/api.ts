@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import type { App } from '../core/app.ts'
 import { NotFound } from '../core/errors.ts'
+import { deviceApproval } from './device-approval.ts'
 import type { Env } from './env.ts'
 import { loginLimit } from './login-limit.ts'
 import { answer, errors } from './middleware/errors.ts'
@@ -22,6 +23,7 @@ export type Api = ReturnType<typeof createApi>
 
 export function createApi(app: App, publicUrl: () => string) {
   const logins = loginLimit()
+  const approval = deviceApproval(app)
   return new Hono<Env>()
     .onError(errors(app))
     .notFound((c) => {
@@ -36,9 +38,9 @@ export function createApi(app: App, publicUrl: () => string) {
     .route('/', realtime(app))
     .route('/', files(app))
     .route('/', health(app))
-    .route('/', agent(app, publicUrl))
+    .route('/', agent(app, publicUrl, approval))
     .route('/', patches(app))
     .route('/', scripts(app))
     .route('/', setup(app, publicUrl))
-    .route('/', authorize(app, logins))
+    .route('/', authorize(app, logins, approval))
 }

@@ -7,18 +7,16 @@ import type { StoredRecord } from '../../core/collection.ts'
 import { AppError } from '../../core/errors.ts'
 import { parseTime } from '../../core/time.ts'
 import { withBody } from '../body/read.ts'
+import type { DeviceApproval } from '../device-approval.ts'
 import type { Env } from '../env.ts'
 import type { LoginLimit } from '../login-limit.ts'
-import { authorizeCode } from '../routes/agent/authorize-code.ts'
 import { page, problem } from './layout.ts'
 
 /**
  * A person approves an enrolment: first says who he is, then sees which machine asks, then says yes. There is no
  * cookie, so no other page can say yes in his name: the second form carries the token that the first one earned.
  */
-export function authorize(app: App, tries: LoginLimit) {
-  const codes = authorizeCode(app)
-
+export function authorize(app: App, tries: LoginLimit, codes: DeviceApproval) {
   const signIn = (c: Context<Env>, code: string, message?: string) =>
     page(
       c,

@@ -4,6 +4,7 @@ import type { App } from '../../core/app.ts'
 import { BadRequest } from '../../core/errors.ts'
 import { fieldsOf } from '../../core/input.ts'
 import { withBody } from '../body/read.ts'
+import type { DeviceApproval } from '../device-approval.ts'
 import type { Env } from '../env.ts'
 import type { AgentAction } from './agent/action.ts'
 import { enrolment } from './agent/enrolment.ts'
@@ -11,9 +12,9 @@ import { fleet } from './agent/fleet.ts'
 import { ingest } from './agent/ingest.ts'
 
 /** NannyAPI's one endpoint for everything about agents: `{"action": ...}`. */
-export function agent(app: App, publicUrl: () => string) {
+export function agent(app: App, publicUrl: () => string, approval: DeviceApproval) {
   const actions: Record<string, AgentAction> = {
-    ...enrolment(app, publicUrl),
+    ...enrolment(app, publicUrl, approval),
     ...fleet(app),
     'ingest-metrics': ingest(app),
   }

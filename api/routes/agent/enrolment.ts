@@ -8,9 +8,9 @@ import { rateLimit } from '../../../core/rate-limit.ts'
 import { actingAs, callerFrom, isSuperuser } from '../../../core/records/actor.ts'
 import { findOne } from '../../../core/records/read.ts'
 import { formatTime, parseTime } from '../../../core/time.ts'
+import type { DeviceApproval } from '../../device-approval.ts'
 import { requireSignedIn } from '../../guards.ts'
 import type { AgentAction } from './action.ts'
-import { authorizeCode } from './authorize-code.ts'
 
 const STARTS_PER_ADDRESS = 60
 const WRONG_PER_ADDRESS = 60
@@ -21,11 +21,14 @@ const Authorize = z.object({ user_code: z.string().default(''), user_id: z.strin
 const Refresh = z.object({ refresh_token: z.string().default('') })
 
 /** How a host becomes an agent, and stays one. */
-export function enrolment(app: App, publicUrl: () => string): Record<string, AgentAction> {
+export function enrolment(
+  app: App,
+  publicUrl: () => string,
+  approval: DeviceApproval,
+): Record<string, AgentAction> {
   const starts = rateLimit(STARTS_PER_ADDRESS, WINDOW_SECONDS)
   // Only misses count: many hosts share one address, and a stranger's guesses must not lock out the others' secrets.
   const wrong = rateLimit(WRONG_PER_ADDRESS, WINDOW_SECONDS)
-  const authorize = authorizeCode(app)
 
   const tokensOf = (record: StoredRecord) => {
     const agents = app.registry.need('agents')
@@ -63,7 +66,7 @@ export function enrolment(app: App, publicUrl: () => string): Record<string, Age
         throw new BadRequest('A superuser says whose agent it will be.', {
           user_id: { code: 'validation_required', message: 'Cannot be blank.' },
         })
-      await authorize.approve(user_code, user, caller)
+      await approval.approve(user_code, user, caller)
       return c.json({ success: true, message: 'device authorized' })
     },
 

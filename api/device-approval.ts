@@ -1,17 +1,19 @@
-import type { App } from '../../../core/app.ts'
-import type { StoredRecord } from '../../../core/collection.ts'
-import { BadRequest } from '../../../core/errors.ts'
-import { rateLimit } from '../../../core/rate-limit.ts'
-import { actingAs, type Caller } from '../../../core/records/actor.ts'
-import { findOne } from '../../../core/records/read.ts'
-import { formatTime } from '../../../core/time.ts'
+import type { App } from '../core/app.ts'
+import type { StoredRecord } from '../core/collection.ts'
+import { BadRequest } from '../core/errors.ts'
+import { rateLimit } from '../core/rate-limit.ts'
+import { actingAs, type Caller } from '../core/records/actor.ts'
+import { findOne } from '../core/records/read.ts'
+import { formatTime } from '../core/time.ts'
 
 /** 8 letters of 32 are 40 bits; ten tries in ten minutes leave a guesser no chance. */
 const WRONG_CODES = 10
 const WRONG_CODES_SECONDS = 600
 
-/** A person says yes to an enrolment: one way for the API and the page, with one count of wrong codes. */
-export function authorizeCode(app: App) {
+export type DeviceApproval = ReturnType<typeof deviceApproval>
+
+/** A person says yes to an enrolment: one for the API and the page, with one count of wrong codes. */
+export function deviceApproval(app: App) {
   const wrong = rateLimit(WRONG_CODES, WRONG_CODES_SECONDS)
 
   /** The waiting enrolment behind a code; throws for a wrong, expired or used one. */
