@@ -34,6 +34,12 @@ export async function endOrphan({
   return {}
 }
 
+/** Starting up or shutting down; no socket; nobody listening; gone in the middle; no answer: all without a server. */
+const WITHOUT_SERVER = new Set([
+  ...['57P01', '57P02', '57P03', 'ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'],
+  ...['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED'],
+])
+
 /** undefined also when it does not answer: our lock on the folder says that no server is alive. */
 async function askHolder(folder: DataFolder): Promise<number | undefined> {
   const sql = postgres({
@@ -49,12 +55,7 @@ async function askHolder(folder: DataFolder): Promise<number | undefined> {
     return await serverLockHolder(sql)
   } catch (error) {
     const { code } = error as { code?: string }
-    // Shutting down or starting up; no socket; nobody listening; no answer: all without a server.
-    if (
-      code &&
-      ['57P03', 'ENOENT', 'ECONNREFUSED', 'CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'ECONNRESET'].includes(code)
-    )
-      return undefined
+    if (code && WITHOUT_SERVER.has(code)) return undefined
     throw new StartError(
       `A PostgreSQL is running on ${folder.pg} and does not say whose it is (${(error as Error).message}); stop it, or use another --data-dir.`,
       { cause: error },
