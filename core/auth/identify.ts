@@ -35,7 +35,6 @@ export async function identify(app: App, token: string, type: TokenType = 'auth'
 }
 
 export function isActive(app: App, collection: Collection, record: StoredRecord): boolean {
-  const rule = app.rules.activeRule(collection)
-  if (!rule?.predicate) return true
-  return rule.predicate(record, filterContext(systemCaller, {}, app.clock()))
+  const active = app.rules.activeRule(collection)
+  return !active || active(record, filterContext(systemCaller, {}, app.clock()))
 }

@@ -8,7 +8,7 @@ export type CompiledRule = { source: string; resolved: Resolved; predicate?: Pre
 export type RuleBook = {
   of(collection: Collection, action: Action): CompiledRule | null | undefined
   /** The condition under which an auth record's tokens live. */
-  activeRule(collection: Collection): CompiledRule | undefined
+  activeRule(collection: Collection): Predicate | undefined
 }
 
 const ACTIONS: Action[] = ['list', 'view', 'create', 'update', 'delete']
@@ -29,6 +29,7 @@ export function compileRules(registry: Registry): RuleBook {
       })
     }
   }
+  const alive = new Map<string, Predicate>()
   for (const collection of registry.all) {
     for (const action of ACTIONS) {
       const source = collection.rules[action]
@@ -37,10 +38,15 @@ export function compileRules(registry: Registry): RuleBook {
       compiled.set(`${collection.name}.${action}`, rule)
     }
     const active = collection.auth?.active
-    if (active) compiled.set(`${collection.name}.active`, compileRule(collection, 'active', active))
+    if (!active) continue
+    const { predicate } = compileRule(collection, 'active', active)
+    // It is asked at every request and of every stream, so it must not need the database. Taken for "always" it
+    // would let barred records in.
+    if (!predicate) throw new Error(`The active rule of ${collection.name} reads other records: ${active}`)
+    alive.set(collection.name, predicate)
   }
   return {
     of: (collection, action) => compiled.get(`${collection.name}.${action}`),
-    activeRule: (collection) => compiled.get(`${collection.name}.active`) ?? undefined,
+    activeRule: (collection) => alive.get(collection.name),
   }
 }

@@ -27,6 +27,18 @@ describe('an engine', () => {
     expect(() => read(withRule('@request.auth.id != "" && owner = @request.auth.id'))).not.toThrow()
   })
 
+  it('does not start with a condition on identities that it could not ask in memory', () => {
+    const withActive = (active: string) =>
+      defineCollection({
+        name: 'extra',
+        fields: { owner: relation('users') },
+        rules: RULES,
+        auth: { tokenSeconds: 60, password: false, refreshable: false, active },
+      })
+    expect(() => read(withActive('owner.verified = true'))).toThrow('The active rule of extra reads other')
+    expect(() => read(withActive('owner != ""'))).not.toThrow()
+  })
+
   it('does not start with a relation to nothing, or with two collections of one name', () => {
     const lost = defineCollection({ name: 'extra', fields: { to: relation('nothing') }, rules: RULES })
     expect(() => read(lost)).toThrow('extra.to points at nothing')
