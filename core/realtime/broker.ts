@@ -49,6 +49,14 @@ export function createBroker(app: App) {
     subscriptions.length === 0 &&
     app.clock().getTime() - idleSince >= IDLE_MILLISECONDS
 
+  const isGood = async ({ caller: { actor }, expires }: Client): Promise<boolean> => {
+    if (actor.kind !== 'record') return true
+    if (expires <= app.clock().getTime() / 1000) return false
+    const record = await readById(app.database, actor.collection, actor.record.id)
+    if (!record || record.tokenKey !== actor.record.tokenKey) return false
+    return isActive(app, actor.collection, record)
+  }
+
   return {
     /** Opens a stream; the caller is nobody until a subscribe call says otherwise. Nothing is sent when it throws. */
     async connect(stream: Stream): Promise<{ id: string; close(): void }> {
@@ -106,20 +114,13 @@ export function createBroker(app: App) {
 
     /** Ends streams whose token has run out, whose identity is gone or that nobody uses; keeps the others alive. */
     async recheck(): Promise<void> {
-      const now = app.clock().getTime() / 1000
-      for (const client of [...clients.values()]) {
-        const { actor } = client.caller
-        if (actor.kind === 'record') {
-          const record = await readById(app.database, actor.collection, actor.record.id)
-          const known = record && record.tokenKey === actor.record.tokenKey
-          const valid = known && isActive(app, actor.collection, record)
-          if (client.expires <= now || !valid) {
-            disconnect(client)
-            continue
-          }
-        }
-        if (isIdle(client) || !client.stream.send(':\n\n')) disconnect(client)
-      }
+      // All at once, so that their records are read together and not one by one.
+      await Promise.all(
+        [...clients.values()].map(async (client) => {
+          const good = (await isGood(client)) && !isIdle(client)
+          if (!good || !client.stream.send(':\n\n')) disconnect(client)
+        }),
+      )
     },
 
     size: () => clients.size,
