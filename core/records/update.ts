@@ -71,6 +71,14 @@ async function updateOnce(
     now,
   })
 
+  const refused = async (after: StoredRecord): Promise<Error> => {
+    const missing = await missingRelation(app, database, collection, after, 'update')
+    if (missing) return missing
+    const now = await readVersion(database, collection, id)
+    // Unchanged and yet not written: a hook's condition said no.
+    return (now?.version === version ? refusal() : undefined) ?? new LostRace()
+  }
+
   const next = async () => {
     const after = event.record
     if (collection.auth) await applyPassword(collection, after, before, body, caller)
@@ -82,13 +90,7 @@ async function updateOnce(
     try {
       const change = { collection, caller, now, fragments, guards }
       const written = await write(database, { ...change, action: 'update', before, after, version })
-      if (!written) {
-        const missing = await missingRelation(app, database, collection, after, 'update')
-        const still = missing ?? (await readVersion(database, collection, id))
-        // Unchanged and yet not written: a hook's condition said no.
-        const refused = still && 'version' in still && still.version === version ? refusal() : undefined
-        throw missing ?? refused ?? new LostRace()
-      }
+      if (!written) throw await refused(after)
     } catch (error) {
       await kept.undo()
       throw uniqueOrThrow(collection, error, 'update')
