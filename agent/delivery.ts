@@ -84,10 +84,11 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
         )
       }
     }
-    for (const job of stop.aborted ? [] : journal.all())
+    const jobs = journal.all()
+    for (const job of stop.aborted ? [] : jobs)
       if (isAbandoned(job) && job.id !== current?.id && !settling.has(job.id)) void settle(job)
     const open = new Set(operations.map(({ id }) => id))
-    for (const job of journal.all()) {
+    for (const job of jobs) {
       if (job.state !== 'claiming' || open.has(job.id) || job.id === current?.id) continue
       await settleClaim(context, job).then(
         (settled) => settled && report(settled),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { agentMetrics } from '../collections/agent-metrics.ts'
 import { type Agent, agents } from '../collections/agents.ts'
-import { type Bind, quote, statement } from '../core/db/statement.ts'
+import { type Bind, quote, sqlType, statement } from '../core/db/statement.ts'
 import { Forbidden } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { newId } from '../core/id.ts'
@@ -69,13 +69,8 @@ export default hooksFor(agentMetrics, {
     })
     const { parameters, bind } = statement()
     const names = [...agentMetrics.fields.keys()]
-    const value = (name: string) => {
-      const given = (record as Record<string, unknown>)[name]
-      return bind(
-        given,
-        typeof given === 'number' ? 'double precision' : name === 'filesystems' ? 'json' : 'text',
-      )
-    }
+    const measured: Record<string, unknown> = record
+    const values = [...agentMetrics.fields].map(([name, { kind }]) => bind(measured[name], sqlType(kind)))
     const kept = new Set(['id', 'created', 'agent_id'])
     const sets = names
       .filter((name) => !kept.has(name))
@@ -84,7 +79,7 @@ export default hooksFor(agentMetrics, {
     await app.database.run(
       `with seen as (update "agents" set "last_seen" = ${bind(at)} where "id" = ${bind(agent.id)} returning 1)
        ${releaseLost(agent, body.jobs, bind)}
-       insert into "agent_metrics" (${names.map(quote).join(', ')}) select ${names.map(value).join(', ')} from seen
+       insert into "agent_metrics" (${names.map(quote).join(', ')}) select ${values.join(', ')} from seen
        on conflict ("agent_id") do update set ${sets.join(', ')}`,
       parameters,
     )
