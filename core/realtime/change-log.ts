@@ -45,6 +45,8 @@ export function createChangeLog(
   log: Log,
 ): ChangeLog {
   let cursor: Cursor = { from: '0', until: null, seq: '-1' }
+  /** What was committed before the reading began; a transaction still open then may have let some of it be unread. */
+  let begun = '1:1:'
   let running = false
   /** A commit of ours has not been looked for yet. */
   let owed = false
@@ -56,8 +58,9 @@ export function createChangeLog(
     const rows = await database.run<LoggedChange & { until: string }>(
       `select "seq"::text, "collection", "record", "action", "before", "after", ${end}::text as "until"
        from "_changes" where "xid" >= $1::text::xid8 and "xid" < ${end} and "seq" > $3::text::bigint
+         and not pg_visible_in_snapshot("xid", $4::text::pg_snapshot)
        order by "_changes"."seq" limit ${BATCH}`,
-      [cursor.from, cursor.until, cursor.seq],
+      [cursor.from, cursor.until, cursor.seq, begun],
     )
     const last = rows.at(-1)
     if (last) await heard(rows)
@@ -105,11 +108,12 @@ export function createChangeLog(
       if (running) return
       // What was being read when the last one left would set the place back.
       await reading
-      const [now] = await database.run<{ xid: string }>(
-        `select pg_snapshot_xmin(pg_current_snapshot())::text as "xid"`,
+      const [now] = await database.run<{ xid: string; snapshot: string }>(
+        `select pg_snapshot_xmin(pg_current_snapshot())::text as "xid", pg_current_snapshot()::text as "snapshot"`,
       )
-      if (running) return
-      cursor = { from: now?.xid ?? '0', until: null, seq: '-1' }
+      if (running || !now) return
+      cursor = { from: now.xid, until: null, seq: '-1' }
+      begun = now.snapshot
       running = true
       timer = setInterval(look, POLL_MS)
       timer.unref()
