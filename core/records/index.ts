@@ -1,19 +1,33 @@
 // Records by collection name, as routes and hooks reach them: one operation per file beside this one.
 import type { App } from '../app.ts'
 import type { Collection } from '../collection.ts'
-import { Deadlock } from '../db/database.ts'
+import { Deadlock, type Executor } from '../db/database.ts'
 import { NotFound } from '../errors.ts'
 import type { Caller } from './actor.ts'
 import { create, type Input, type Outcome } from './create.ts'
 import { remove } from './delete.ts'
-import { type ListQuery, list } from './list.ts'
+import { type ListQuery, list, type Page } from './list.ts'
 import { present, type VisibleRecord } from './present.ts'
 import { update } from './update.ts'
 import { view } from './view.ts'
 
-export type Records = ReturnType<typeof createRecords>
+export type Records = {
+  list(
+    name: string,
+    query: ListQuery,
+    caller: Caller,
+  ): Promise<Omit<Page, 'items'> & { items: VisibleRecord[] }>
+  view(name: string, id: string, caller: Caller): Promise<VisibleRecord>
+  create(name: string, input: Input, caller: Caller): Promise<VisibleRecord>
+  update(name: string, id: string, input: Input, caller: Caller): Promise<VisibleRecord>
+  delete(name: string, id: string, caller: Caller): Promise<void>
+  /** The same operations as parts of one transaction. */
+  within(transaction: Executor): Records
+}
 
-export function createRecords(app: App) {
+/** `within` names a transaction for everything to happen in: what is read there sees what was written before. */
+export function createRecords(app: App, within?: Executor): Records {
+  const database = within ?? app.database
   const reading = (name: string) => {
     const collection = app.registry.find(name)
     if (!collection) throw new NotFound('Missing collection context.')
@@ -40,14 +54,15 @@ export function createRecords(app: App) {
     },
     async create(name: string, input: Input, caller: Caller) {
       const collection = writing(name)
-      return answer(collection, await create(app, app.database, collection, input, caller), caller)
+      return answer(collection, await create(app, database, collection, input, caller), caller)
     },
     async update(name: string, id: string, input: Input, caller: Caller) {
       const collection = writing(name)
-      return answer(collection, await update(app, app.database, collection, id, input, caller), caller)
+      return answer(collection, await update(app, database, collection, id, input, caller), caller)
     },
     async delete(name: string, id: string, caller: Caller) {
       const collection = reading(name)
+      if (within) return remove(app, within, collection, id, caller)
       const attempt = () => app.transaction((transaction) => remove(app, transaction, collection, id, caller))
       // It locks many rows on its way, and others come from the other side; the second time they have passed.
       await attempt().catch((error: unknown) => {
@@ -55,5 +70,6 @@ export function createRecords(app: App) {
         throw error
       })
     },
+    within: (transaction: Executor) => createRecords(app, transaction),
   }
 }
