@@ -1,5 +1,6 @@
 import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'
+import type { ScriptRunner } from './process.ts'
 import type { Timings } from './timings.ts'
 import type { Transport } from './transport.ts'
 
@@ -7,6 +8,7 @@ import type { Transport } from './transport.ts'
 export type Context = {
   transport: Transport
   journal: Journal
+  scripts: ScriptRunner
   timings: Timings
   log: Log
   /** Aborted when the agent is asked to stop, or, with `Revoked` as reason, when the server sent it away. */

@@ -15,25 +15,33 @@ export const heartbeatBody = (before: CpuTimes | undefined, root: string) => {
 
 const isLive = ({ state }: Job) => state !== 'acknowledged' && state !== 'refused'
 
-/** Reports facts and metrics until the agent stops. `beaten` is called with each one the server has taken. */
+/** Reads the machine anew at each call; rates are those since the call before. */
+export const machineReadings = (root: string) => {
+  let cpu: CpuTimes | undefined
+  return (): Record<string, unknown> => {
+    const beat = heartbeatBody(cpu, root)
+    cpu = beat.cpu
+    return beat.body
+  }
+}
+
+/** Reports facts and metrics, as `read` gives them, until the agent stops. `beaten` is called with each one the server has taken. */
 export const heartbeat = async (
   context: Context,
-  root: string,
+  read: () => Record<string, unknown>,
   beaten: (at: Date) => void,
 ): Promise<void> => {
   const { transport, journal, timings, log, stop } = context
-  let cpu: CpuTimes | undefined
   for (let failures = 0; !stop.aborted; ) {
     const began = performance.now()
     try {
-      const beat = heartbeatBody(cpu, root)
-      cpu = beat.cpu
+      const reading = read()
       // What is not listed here does not run here: the server frees targets of operations it has lost.
       const jobs = journal
         .all()
         .filter(isLive)
         .map(({ id }) => id)
-      await transport.request('POST', '/api/agent', { ...beat.body, jobs })
+      await transport.request('POST', '/api/agent', { ...reading, jobs })
       beaten(new Date())
       if (failures > 0) log.info('Heartbeats arrive again.')
       failures = 0

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { HttpError, reasonOf } from './errors.ts'
 import type { Answer, Upload } from './transport.ts'
@@ -16,6 +16,8 @@ export type MultipartPost = {
   fields: Record<string, string>
   files: Record<string, Upload>
   timeoutMs: number
+  /** Whose connections it uses; Node's own without one. */
+  connections?: Agent
 }
 
 /**
@@ -28,6 +30,7 @@ export const postMultipart = async ({
   fields,
   files,
   timeoutMs,
+  connections,
 }: MultipartPost): Promise<Answer> => {
   const boundary = `patchbase-${randomUUID()}`
   const parts: Part[] = []
@@ -52,6 +55,7 @@ export const postMultipart = async ({
   try {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
       method: 'POST',
+      agent: connections,
       signal: AbortSignal.timeout(timeoutMs),
       headers: {
         ...headers,

@@ -4,7 +4,6 @@ import type { Context } from './context.ts'
 import { reasonOf } from './errors.ts'
 import type { Job, Verdict } from './journal.ts'
 import { type Operation, type Refusal, scriptArguments } from './operation-record.ts'
-import { spawnScript } from './process.ts'
 import { fetchScript } from './script.ts'
 import { verdictOf, watchScript } from './watch.ts'
 
@@ -77,7 +76,7 @@ const runClaimed = async (
   permit: Permit,
   halt: AbortController,
 ): Promise<Ended> => {
-  const { journal, log, timings } = context
+  const { journal, scripts, log, timings } = context
   const { operation } = permit
   const { id } = operation
   // Built again from the answer: exclusions may have come or gone since the list.
@@ -89,9 +88,9 @@ const runClaimed = async (
   const [script, stdout, stderr, exit] = (['script', 'stdout', 'stderr', 'exit'] as const).map((file) =>
     journal.path(id, file),
   ) as [string, string, string, string]
-  const child = await spawnScript({ script, args, stdout, stderr, exit }).catch((error: unknown) =>
-    reasonOf(error),
-  )
+  const child = await scripts
+    .start({ script, args, stdout, stderr, exit })
+    .catch((error: unknown) => reasonOf(error))
   if (typeof child === 'string')
     return { finished: finish(context, starting, notStarted(`The script could not be started: ${child}`)) }
 

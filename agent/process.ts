@@ -88,6 +88,13 @@ export type Spawned = {
   ended: Promise<void>
 }
 
+/** How scripts are run; another implementation can pretend to. */
+export type ScriptRunner = {
+  start(options: SpawnOptions): Promise<Spawned>
+  lives(id: ProcessId): boolean
+  stop(id: ProcessId, graceMs: number): Promise<void>
+}
+
 export type SpawnOptions = { script: string; args: string[]; stdout: string; stderr: string; exit: string }
 
 /**
@@ -130,3 +137,6 @@ export const spawnScript = async ({ script, args, stdout, stderr, exit }: SpawnO
     ended,
   }
 }
+
+/** Scripts as processes of this machine. */
+export const processes: ScriptRunner = { start: spawnScript, lives: groupLives, stop: stopGroup }

@@ -2,7 +2,6 @@ import { claimOperation } from './claim.ts'
 import type { Context } from './context.ts'
 import type { Job } from './journal.ts'
 import { finish } from './operation.ts'
-import { groupLives, stopGroup } from './process.ts'
 import { graceFor } from './timings.ts'
 import { verdictOf } from './watch.ts'
 
@@ -27,9 +26,9 @@ export const isAbandoned = ({ state }: Job) => state === 'starting' || state ===
 
 /** Ends a job nobody works on: stops what is left of its script, and writes down what came of it. */
 export const settleAbandoned = async (context: Context, job: Job): Promise<Job> => {
-  const { journal, log, timings } = context
+  const { journal, scripts, log, timings } = context
   if (job.state === 'starting') return finish(context, job, NOT_STARTED)
-  const left = job.process && groupLives(job.process) ? job.process : undefined
+  const left = job.process && scripts.lives(job.process) ? job.process : undefined
   // It ended by itself while nobody watched: what its processes left in the background is none of ours.
   const exitCode = journal.exitCode(job.id)
   if (exitCode !== undefined && !job.stopping) return finish(context, job, { exitCode })
@@ -37,7 +36,7 @@ export const settleAbandoned = async (context: Context, job: Job): Promise<Job> 
   if (left) {
     log.warn('A script that nobody watches still lives and is stopped.', { id: job.id, pid: left.pid })
     journal.save({ ...job, stopping })
-    await stopGroup(left, graceFor(job.mode, timings))
+    await scripts.stop(left, graceFor(job.mode, timings))
   }
   return finish(context, { ...job, stopping }, verdictOf(stopping, journal.exitCode(job.id)))
 }

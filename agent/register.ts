@@ -63,7 +63,7 @@ export const register = async (options: RegisterOptions): Promise<string> => {
   }
   const body = { action: 'register', ...facts, ...proof, enrol_key: enrolling.enrol_key }
   const until = token ? Date.now() + timings.requestMs : (device?.expires_at ?? 0)
-  const answer = await askUntil(transport, { ...body, machine_id: identity.machine_id }, until, timings, say)
+  const answer = await enrol(transport, { ...body, machine_id: identity.machine_id }, until, timings, say)
   writeJson(paths.token, { refresh_token: answer.refresh_token })
   writeJson(paths.enrolment, {
     server,
@@ -82,8 +82,8 @@ const startDevice = async (transport: Transport, hostname: string) => {
   return { ...codes, expires_at: Date.now() + expires_in * 1000 }
 }
 
-/** Repeats `register` while it is not approved yet or no answer comes, until the moment `until`. */
-const askUntil = async (
+/** Sends `register` until it is approved and answered, or the moment `until` has come. */
+export const enrol = async (
   transport: Transport,
   body: Record<string, unknown>,
   until: number,

@@ -4,11 +4,12 @@ import type { Context } from './context.ts'
 import { deliver } from './delivery.ts'
 import { AgentError, Revoked } from './errors.ts'
 import { identityDifferences, machineIdentity } from './facts.ts'
-import { heartbeat } from './heartbeat.ts'
+import { heartbeat, machineReadings } from './heartbeat.ts'
 import { openJournal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import type { Log } from './log.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
+import { processes } from './process.ts'
 import { recoverJobs } from './recover.ts'
 import { openSession } from './session.ts'
 import { Enrolment, ensureFolder, readJson, statePaths, writeJson } from './state.ts'
@@ -61,14 +62,14 @@ export const run = async ({ stateDir, timings, log, root, stop: asked }: RunOpti
   const instance = randomUUID()
   const transport = pocketbaseTransport({ origin: enrolment.server, timings, session, instance })
   const journal = openJournal(paths.jobs)
-  const context: Context = { transport, journal, timings, log, stop }
+  const context: Context = { transport, journal, scripts: processes, timings, log, stop }
   journal.prune(Date.now())
   const pruning = setInterval(() => journal.prune(Date.now()), PRUNE_MS)
   try {
     log.info('The agent runs.', { version, agent: enrolment.agent_id, server: enrolment.server })
     const beaten = (at: Date) => writeJson(paths.heartbeat, { at: at.toISOString(), version })
     // It ends with `stop` by itself, and a beat under way need not be waited for.
-    void heartbeat(context, root, beaten)
+    void heartbeat(context, machineReadings(root), beaten)
     await deliver(context, await recoverJobs(context))
     if (stop.reason instanceof Revoked) throw stop.reason
     log.info('The agent has stopped.')

@@ -13,8 +13,8 @@ export type Download = { sha256: string; size: number }
 export type Subscriber = {
   /** Every time the stream stands and the subscription was acknowledged: the moment to list. */
   opened: () => void
-  /** Something changed. What, is read from the list. */
-  rang: () => void
+  /** Something changed. What, is read from the list; the event itself is for those who watch the agent. */
+  rang: (event?: unknown) => void
 }
 
 /** All methods throw `HttpError` where the server did not answer with success, and `Revoked` where it is over. */

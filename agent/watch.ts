@@ -4,7 +4,7 @@ import type { Context } from './context.ts'
 import { reasonOf } from './errors.ts'
 import type { Job, Stopping, Verdict } from './journal.ts'
 import { type Operation, TIMEOUT_SECONDS_DEFAULT } from './operation-record.ts'
-import { type Spawned, stopGroup } from './process.ts'
+import type { Spawned } from './process.ts'
 import { graceFor } from './timings.ts'
 
 /** A patch script's code for: stopped by a signal before anything was installed. */
@@ -39,7 +39,7 @@ export const watchScript = async (
   child: Spawned,
   halt: AbortController,
 ): Promise<Job> => {
-  const { journal, timings, log } = context
+  const { journal, scripts, timings, log } = context
   const renew = async () => {
     try {
       const renewed = await sendClaim(context, job)
@@ -73,7 +73,7 @@ export const watchScript = async (
         reason: reasonOf(error),
       })
     }
-    await stopGroup(child.id, graceFor(job.mode, timings))
+    await scripts.stop(child.id, graceFor(job.mode, timings))
     await child.ended
     return stopped
   } finally {
