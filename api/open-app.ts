@@ -11,6 +11,7 @@ import { requireMigrated } from '../core/db/require-migrated.ts'
 import { StartError } from '../core/errors.ts'
 import { localStore } from '../core/files/storage.ts'
 import { createLog } from '../core/log.ts'
+import { openDoorbell } from '../core/realtime/doorbell.ts'
 import { hooks } from '../hooks/index.ts'
 
 export type Given = {
@@ -50,7 +51,8 @@ export async function openApp(config: Config, given: Given = {}): Promise<OpenAp
 
   await makeFolder(config.filesDir)
   const files = localStore(config.filesDir)
-  const app = await createApp({ config, log, clock, database, files, collections, hooks })
+  const doorbell = parts.use(await openDoorbell({ config, connection, database, log }))
+  const app = await createApp({ config, log, clock, database, files, doorbell, collections, hooks })
   parts.defer(() => app.settled())
   const held = parts.move()
   return { app, failed, [Symbol.asyncDispose]: () => held.disposeAsync() }

@@ -9,6 +9,7 @@ import type { BoundHooks, Hooks, WriteEvent, Written } from './hooks.ts'
 import type { Log } from './log.ts'
 import { type Broker, createBroker } from './realtime/broker.ts'
 import { type ChangeLog, createChangeLog } from './realtime/change-log.ts'
+import type { Doorbell } from './realtime/doorbell.ts'
 import { createRecords, type Records } from './records/index.ts'
 import { releaseFiles } from './records/released-files.ts'
 import { compileRules, type RuleBook } from './records/rules.ts'
@@ -46,12 +47,14 @@ export type Parts = {
   clock: Clock
   database: Database
   files: FileStore
+  /** Where several servers share the database. */
+  doorbell?: Doorbell
   collections: readonly Collection[]
   hooks: readonly BoundHooks[]
 }
 
 /** Throws when a rule cannot be used: a server with a rule it does not understand must not start. */
-export async function createApp({ collections, hooks, ...parts }: Parts): Promise<App> {
+export async function createApp({ collections, hooks, doorbell, ...parts }: Parts): Promise<App> {
   const { database, log, clock } = parts
   const registry = createRegistry(collections)
   const rules = compileRules(registry)
@@ -102,6 +105,7 @@ export async function createApp({ collections, hooks, ...parts }: Parts): Promis
     committed(executor, what, { collection, record, before, caller }) {
       afterCommit(executor, () => {
         app.changes.wake()
+        doorbell?.ring()
         track(runAfter(what, { app, collection, record, before, caller }))
       })
       if (what !== 'created') app.released(executor, collection, before, what === 'deleted' ? null : record)
@@ -124,5 +128,6 @@ export async function createApp({ collections, hooks, ...parts }: Parts): Promis
   }
   const realtime = createBroker(app)
   const records = createRecords(app)
+  doorbell?.answer(() => app.changes.wake())
   return app
 }

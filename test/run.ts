@@ -2,7 +2,9 @@
 import { spawnSync } from 'node:child_process'
 import {
   accessSync,
+  chmodSync,
   constants,
+  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -17,7 +19,11 @@ import { delimiter, dirname, join } from 'node:path'
 import { startOutsidePostgres } from './support/outside-postgres.ts'
 
 /** Programs that tests call, and Debian's packages that have them. */
-const PROGRAMS = { shellcheck: 'shellcheck', 'apt-ftparchive': 'apt-utils' }
+const PROGRAMS = {
+  shellcheck: 'shellcheck',
+  'apt-ftparchive': 'apt-utils',
+  'redis-server': 'redis-server',
+}
 
 /** What runs a second time on a PostgreSQL that is not ours: all that speaks to a database. */
 const ON_OUTSIDE = [
@@ -61,7 +67,8 @@ function installPrograms(): void {
     return
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  using _kept = packages.includes('postgresql') ? keptFromStarting() : undefined
+  using _noCluster = packages.includes('postgresql') ? noCluster() : undefined
+  using _noServices = noServices()
   for (const step of [
     ['update', '-qq'],
     ['-qq', ...command],
@@ -73,7 +80,7 @@ function installPrograms(): void {
  * Debian's package makes and starts a cluster of its own; only its programs are wanted. A file of ours beside its
  * settings says so until the disposal, which leaves what the package put there, or nothing.
  */
-function keptFromStarting(): Disposable {
+function noCluster(): Disposable {
   const folder = '/etc/postgresql-common/createcluster.d'
   const made = mkdirSync(folder, { recursive: true })
   const file = join(folder, 'patchbase-tests.conf')
@@ -84,6 +91,24 @@ function keptFromStarting(): Disposable {
       // Folders that were not there go, too, unless the package has come to use them.
       for (const path of [folder, dirname(folder)])
         if (made && path.startsWith(made) && readdirSync(path).length === 0) rmdirSync(path)
+    },
+  }
+}
+
+/**
+ * Packages such as Redis's start a service once they are installed; only its program is wanted. Debian asks this
+ * file first, and 101 is no. Where somebody has one already, it stays his to say.
+ */
+function noServices(): Disposable {
+  const file = '/usr/sbin/policy-rc.d'
+  const isOurs = !existsSync(file)
+  if (isOurs) {
+    writeFileSync(file, '#!/bin/sh\nexit 101\n')
+    chmodSync(file, 0o755)
+  }
+  return {
+    [Symbol.dispose]() {
+      if (isOurs) rmSync(file)
     },
   }
 }
