@@ -12,6 +12,7 @@ import { authorize } from './pages/authorize.ts'
 import { setup } from './pages/setup.ts'
 import { agent } from './routes/agent.ts'
 import { auth } from './routes/auth.ts'
+import { collections } from './routes/collections.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { patches } from './routes/patches.ts'
@@ -35,6 +36,7 @@ export function createApi(app: App, publicUrl: () => string) {
     .use(identity(app))
     .route('/', records(app))
     .route('/', auth(app, logins))
+    .route('/', collections(app))
     .route('/', realtime(app))
     .route('/', files(app))
     .route('/', health(app))

@@ -4,7 +4,7 @@ import { owner, ownerOrAgent, signedIn } from './parts/rules.ts'
 import { container, target } from './parts/targets.ts'
 
 /** Package names as the patch scripts take them, with `*` for any characters, but not `*` alone. */
-export const PACKAGE_NAME = /^(?!\*+$)[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*$/
+export const PACKAGE_NAME = /^(\**[A-Za-z0-9@_]|\*+[._+:~-])[A-Za-z0-9@._+:~*-]*$/
 
 /** Packages that a host or container is to keep as they are. */
 export const packageExceptions = defineCollection({

@@ -58,6 +58,8 @@ export type StoredRecord = Common & { [field: string]: unknown }
 
 type Definition<F extends Fields> = {
   name: string
+  /** Where PocketBase's own would be another than the one it makes of type and name. */
+  id?: string
   fields: F
   rules: Rules
   indexes?: Index[]
@@ -91,10 +93,11 @@ export function defineCollection<const F extends Fields>(definition: Definition<
   const { name, fields: own, rules, auth, logged = true, audited = true } = definition
   const fields = new Map<string, Field>(Object.entries({ ...common, ...(auth && authFields(auth)), ...own }))
   const indexes = [...(auth ? AUTH_INDEXES : []), ...(definition.indexes ?? [])]
+  const type = auth ? 'auth' : 'base'
   return {
-    id: `pbc_${crc32(name)}`,
+    id: definition.id ?? `pbc_${crc32(type + name)}`,
     name,
-    type: auth ? 'auth' : 'base',
+    type,
     fields,
     own,
     rules,

@@ -28,8 +28,8 @@ export type Page = {
   items: StoredRecord[]
 }
 
-const PER_PAGE = 30
-const PER_PAGE_MAX = 1000
+export const PER_PAGE = 30
+export const PER_PAGE_MAX = 1000
 
 export async function list(
   app: App,
@@ -84,7 +84,7 @@ function conditions(app: App, collection: Collection, query: ListQuery, caller: 
 }
 
 /** Absent, empty and values below 1 fall back; what is no whole number is an error. */
-function wholeNumber(text: string | undefined, fallback: number): number {
+export function wholeNumber(text: string | undefined, fallback: number): number {
   if (!text) return fallback
   const value = Number(text)
   if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value)) throw new BadRequest()
@@ -92,7 +92,7 @@ function wholeNumber(text: string | undefined, fallback: number): number {
 }
 
 /** The spellings that PocketBase's server takes for a boolean. */
-function goBoolean(text: string | undefined): boolean {
+export function goBoolean(text: string | undefined): boolean {
   if (!text) return false
   if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true
   if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false
