@@ -1,6 +1,9 @@
 import { connect as connectSocket, type Socket } from 'node:net'
 import type { TestServer } from '../support/server.ts'
 
+/** Whatever answers requests: a server in this process, or one of its own. */
+export type Reachable = Pick<TestServer, 'url' | 'call'>
+
 export type StreamEvent = { id: string; event: string; data: string; json: Record<string, unknown> }
 type RecordEvent = { action: string; record: Record<string, unknown> }
 
@@ -19,7 +22,7 @@ export type EventStream = {
   close(): void
 }
 
-export async function openStream(server: TestServer, token?: string): Promise<EventStream> {
+export async function openStream(server: Reachable, token?: string): Promise<EventStream> {
   const abort = new AbortController()
   const response = await fetch(`${server.url}/api/realtime`, {
     signal: abort.signal,

@@ -1,0 +1,192 @@
+/** Several server processes on one database: what one commits, the streams of all hear. */
+
+import postgres from 'postgres'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type EventStream, openStream } from '../../api/event-stream.ts'
+import type { ServerProcess } from '../../support/server-process.ts'
+import { addUser, done, enrol, type Fleet, MODES, type Mode, PASSWORD, startFleet } from './fleet.ts'
+
+const TOPIC = 'package_exceptions/*'
+const EXCEPTIONS = '/api/collections/package_exceptions/records'
+
+const fleetOf = async (mode: Mode, size: number): Promise<Fleet> => {
+  const fleet = await startFleet(mode, size)
+  onTestFinished(() => fleet[Symbol.asyncDispose]())
+  return fleet
+}
+
+const listen = async (server: ServerProcess, token: string, topic = TOPIC): Promise<EventStream> => {
+  const stream = await openStream(server)
+  expect(await stream.subscribe([topic], token)).toBe(204)
+  return stream
+}
+
+const write = (fleet: Fleet, server: ServerProcess | undefined, name: string, agent = fleet.agent) => {
+  if (!server) throw new Error('There is no such server.')
+  const body = { agent_id: agent.id, package_name: name }
+  return done(server.call('POST', EXCEPTIONS, { token: fleet.user.token, body }))
+}
+
+const nameOf = ({ json }: { json: Record<string, unknown> }) =>
+  (json as { record?: { package_name?: string } }).record?.package_name
+/** Package names in the order in which the stream had them. */
+const namesOf = (stream: EventStream): string[] =>
+  stream.changes().map(({ record }) => String(record.package_name))
+const hears = (stream: EventStream, name: string) => stream.next((event) => nameOf(event) === name)
+
+/**
+ * Writers at all servers at once, each waiting for its answers, and one chain whose links are written at one server
+ * after the other. The streams must have everything once, and what was answered before something began, before it.
+ */
+async function storm(fleet: Fleet, streams: EventStream[], during: () => Promise<void>): Promise<void> {
+  const { servers } = fleet
+  const WRITERS = 6
+  const WRITES = 60
+  const writers = Array.from({ length: WRITERS }, async (_, writer) => {
+    for (let at = 0; at < WRITES; at++)
+      await write(fleet, servers[writer % servers.length], `w${writer}-${at}`)
+  })
+  const chain = async () => {
+    for (let at = 0; at < WRITES; at++) await write(fleet, servers[at % servers.length], `chain-${at}`)
+  }
+  await Promise.all([...writers, chain(), during()])
+  await write(fleet, servers[0], 'last')
+  const sequence = (prefix: string) => Array.from({ length: WRITES }, (_, at) => `${prefix}-${at}`)
+  for (const stream of streams) {
+    await hears(stream, 'last')
+    const names = namesOf(stream)
+    for (const prefix of ['chain', ...writers.map((_, writer) => `w${writer}`)])
+      expect(names.filter((name) => name.startsWith(`${prefix}-`))).toEqual(sequence(prefix))
+    expect(names.filter((name) => name === 'last')).toHaveLength(1)
+  }
+}
+
+const terminateListeners = async (fleet: Fleet): Promise<number> => {
+  const sql = postgres({ ...connectionOf(fleet.databaseUrl), max: 1 })
+  try {
+    const ended = await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'patchbase-doorbell' and datname = current_database()`
+    return ended.length
+  } finally {
+    await sql.end()
+  }
+}
+
+const connectionOf = (databaseUrl: string) => {
+  const url = new URL(databaseUrl)
+  return {
+    host: url.searchParams.get('host') ?? url.hostname,
+    port: Number(url.port),
+    database: url.pathname.slice(1),
+    username: url.username,
+    password: decodeURIComponent(url.password),
+  }
+}
+
+describe.for(MODES)('by %s', { timeout: 60_000 }, (mode) => {
+  test('what is written at one server is heard at the other at once', async () => {
+    const fleet = await fleetOf(mode, 2)
+    const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
+    const stream = await listen(b, fleet.user.token)
+    const waits: number[] = []
+    for (let at = 0; at < 20; at++) {
+      const begin = performance.now()
+      await write(fleet, a, `once-${at}`)
+      await hears(stream, `once-${at}`)
+      waits.push(performance.now() - begin)
+    }
+    // The look that comes each second would make it half of one on average.
+    waits.sort((one, other) => one - other)
+    expect(waits[10]).toBeLessThan(150)
+  })
+
+  test('three servers, seven writers: each stream has every event once, in order', async () => {
+    const fleet = await fleetOf(mode, 3)
+    const streams = await Promise.all(fleet.servers.map((server) => listen(server, fleet.user.token)))
+    await storm(fleet, streams, async () => undefined)
+  })
+
+  test('nothing is lost, doubled or out of order when the doorbell breaks meanwhile', async () => {
+    const fleet = await fleetOf(mode, 2)
+    const streams = await Promise.all(fleet.servers.map((server) => listen(server, fleet.user.token)))
+    const breakIt = async () => {
+      if (fleet.redis) {
+        await fleet.redis.kill()
+        // Until an event has come without it.
+        await write(fleet, fleet.servers[0], 'meanwhile')
+        await Promise.all(streams.map((stream) => hears(stream, 'meanwhile')))
+        await fleet.redis.start()
+      } else expect(await terminateListeners(fleet)).toBe(2)
+    }
+    await storm(fleet, streams, breakIt)
+    const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
+    for (const { program } of [a, b]) expect(program.running).toBe(true)
+  })
+
+  test('a server that is killed takes its streams along and nobody else', async () => {
+    const fleet = await fleetOf(mode, 3)
+    const [a, b, c] = fleet.servers as [ServerProcess, ServerProcess, ServerProcess]
+    const [atA, atB, atC] = await Promise.all([a, b, c].map((server) => listen(server, fleet.user.token)))
+    await write(fleet, a, 'before')
+    await Promise.all([atA, atB, atC].map((stream) => hears(stream as EventStream, 'before')))
+    await c.program.end('SIGKILL')
+    await atC?.ended
+    fleet.servers.pop()
+    await storm(fleet, [atA, atB] as EventStream[], async () => undefined)
+    // One that is new, and one in the middle, are no different.
+    const d = await fleet.join()
+    const atD = await listen(d, fleet.user.token)
+    await write(fleet, b, 'after')
+    await hears(atD, 'after')
+    expect(namesOf(atD)).toEqual(['after'])
+  })
+})
+
+describe.for(MODES)('a revocation, by %s', { timeout: 120_000 }, (mode) => {
+  test('of an agent at one server: its stream at the other hears nothing of later', async () => {
+    const ROUNDS = 200
+    const fleet = await fleetOf(mode, 2)
+    const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
+    const witness = await listen(b, fleet.user.token)
+    for (let round = 0; round < ROUNDS; round++) {
+      const agent = await enrol(a, fleet.user)
+      const stream = await listen(b, agent.token)
+      await write(fleet, a, `allowed-${round}`, agent)
+      await hears(stream, `allowed-${round}`)
+      const path = `/api/collections/agents/records/${agent.id}`
+      await done(a.call('PATCH', path, { token: fleet.user.token, body: { status: 'revoked' } }))
+      await write(fleet, round % 2 ? a : b, `late-${round}`, agent)
+      await hears(witness, `late-${round}`)
+      expect(namesOf(stream)).toEqual([`allowed-${round}`])
+      stream.close()
+    }
+  })
+
+  test('of a token by a new password at one server: the same', async () => {
+    const fleet = await fleetOf(mode, 2)
+    const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
+    const witness = await listen(b, fleet.root.token)
+    for (let round = 0; round < 10; round++) {
+      const user = await addUser(a, fleet.root, `user-${round}@example.com`)
+      const agent = await enrol(b, user)
+      const stream = await listen(b, user.token)
+      const own = (name: string, server: ServerProcess) => {
+        const body = { agent_id: agent.id, package_name: name }
+        return done(server.call('POST', EXCEPTIONS, { token: fleet.root.token, body }))
+      }
+      await own(`allowed-${round}`, a)
+      await hears(stream, `allowed-${round}`)
+      const body = { password: 'another horse', passwordConfirm: 'another horse', oldPassword: PASSWORD }
+      const path = `/api/collections/users/records/${user.id}`
+      await done(a.call('PATCH', path, { token: user.token, body }))
+      await own(`late-${round}`, round % 2 ? a : b)
+      await hears(witness, `late-${round}`)
+      expect(namesOf(stream)).toEqual([`allowed-${round}`])
+      expect(
+        (await b.call('POST', '/api/collections/users/auth-refresh', { token: user.token })).status,
+      ).toBe(401)
+      stream.close()
+    }
+  })
+})
