@@ -8,7 +8,8 @@ import PocketBase, { BaseAuthStore, ClientResponseError } from 'pocketbase'
 import { AgentError, HttpError, Revoked, reasonOf } from './errors.ts'
 import { postMultipart } from './multipart.ts'
 import { originFetch, urlOfPath } from './origin.ts'
-import type { Session } from './session.ts'
+import { reconnectWaits } from './reconnect.ts'
+import { inSession, type Session } from './session.ts'
 import type { Timings } from './timings.ts'
 import type { Answer, Transport } from './transport.ts'
 
@@ -35,6 +36,8 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
 
   const pb = new PocketBase(origin, new BaseAuthStore())
   pb.autoCancellation(false)
+  // The SDK has no option for it; it reads the entry of each attempt.
+  Object.assign(pb.realtime, { predefinedReconnectIntervals: reconnectWaits() })
   const ownHeaders = async (): Promise<Record<string, string>> => ({
     ...(session ? { Authorization: await session.token() } : {}),
     ...(instance ? { 'Patchbase-Instance': instance } : {}),
@@ -49,20 +52,12 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
     },
   })
 
-  /** Runs `ask`, once more with a new token where the first one may be why it was refused. */
-  const asking = async <T>(ask: () => Promise<T>): Promise<T> => {
-    try {
-      return await ask()
-    } catch (thrown) {
-      const error = httpError(thrown)
-      if (error instanceof HttpError && (await session?.renewAfterRefusal(error.status))) {
-        return await ask().catch((again: unknown) => {
-          throw httpError(again)
-        })
-      }
-      throw error
-    }
-  }
+  const asking = <T>(ask: () => Promise<T>): Promise<T> =>
+    inSession(session, () =>
+      ask().catch((thrown: unknown) => {
+        throw httpError(thrown)
+      }),
+    )
 
   const send = (method: string, path: string, body: unknown): Promise<Answer> =>
     asking(async () => {

@@ -20,6 +20,16 @@ export type Session = {
   renewAfterRefusal(status: number): Promise<boolean>
 }
 
+/** Runs `ask`, once more with a new token where the last one may be why it was refused. */
+export const inSession = async <T>(session: Session | undefined, ask: () => Promise<T>): Promise<T> => {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof HttpError && (await session?.renewAfterRefusal(error.status))) return await ask()
+    throw error
+  }
+}
+
 export type SessionOptions = {
   /** Reads the refresh token from the disk; `save` replaces it there before the new one is used. */
   load: () => string
