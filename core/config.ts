@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { StartError } from './errors.ts'
+import { type MailConfig, mailConfig } from './mail/config.ts'
 
 const schema = z.object({
   PATCHBASE_HOST: z.string().min(1).default('127.0.0.1'),
@@ -12,6 +13,8 @@ const schema = z.object({
   PATCHBASE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  PATCHBASE_SMTP_URL: z.url({ protocol: /^smtps?$/, hostname: /./ }).optional(),
+  PATCHBASE_MAIL_FROM: z.string().optional(),
 })
 
 export type Config = {
@@ -25,6 +28,8 @@ export type Config = {
   readonly logLevel: string
   readonly databaseUrl?: string
   readonly redisUrl?: string
+  /** Unset: no mail is sent. */
+  readonly mail?: MailConfig
 }
 
 /** Reads the environment once; nobody else looks at it. Throws StartError naming the variable and the remedy. */
@@ -51,6 +56,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: values.PATCHBASE_LOG_LEVEL,
     databaseUrl: values.DATABASE_URL,
     redisUrl: values.REDIS_URL,
+    mail: mailConfig(values.PATCHBASE_SMTP_URL, values.PATCHBASE_MAIL_FROM),
   })
 }
 

@@ -1,6 +1,7 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { TooManyRequests } from '../errors.ts'
+import { turns } from '../turns.ts'
 
 const derive = promisify(argon2)
 
@@ -10,25 +11,7 @@ const COST = { memory: 19_456, passes: 2, parallelism: 1 }
 const TAG_BYTES = 32
 
 /** Two hashes fill two cores and 40 MiB; more at once would let a login flood starve everything else. */
-const AT_ONCE = 2
-const QUEUE = 20
-let running = 0
-const waiting: (() => void)[] = []
-
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= AT_ONCE) {
-    if (waiting.length >= QUEUE) throw new TooManyRequests(2, 'Too many sign-ins at once, please try again.')
-    await new Promise<void>((turn) => waiting.push(turn))
-  } else running++
-  try {
-    return await work()
-  } finally {
-    // The place passes on to the next in line, or becomes free.
-    const next = waiting.shift()
-    if (next) next()
-    else running--
-  }
-}
+const inTurn = turns(2, 20, () => new TooManyRequests(2, 'Too many sign-ins at once, please try again.'))
 
 const hash = (password: string, nonce: Buffer, cost = COST) =>
   inTurn(

@@ -3,19 +3,28 @@ import { z } from 'zod'
 import type { Collection, StoredRecord } from '../collection.ts'
 import type { Secrets } from './secrets.ts'
 
-/** auth: who is asking; file: may open protected files, and nothing else. */
-export type TokenType = 'auth' | 'file'
+/**
+ * auth: who is asking. file: may open protected files. The others come by mail, and each proves one thing: that its
+ * bearer reads the mail of the record's address (passwordReset, verification) or of the one it is to have (emailChange).
+ */
+const TYPES = ['auth', 'file', 'passwordReset', 'verification', 'emailChange'] as const
+export type TokenType = (typeof TYPES)[number]
 
 export const FILE_TOKEN_SECONDS = 180
 
 const Claims = z.object({
   id: z.string(),
   collectionId: z.string(),
-  type: z.enum(['auth', 'file']),
+  type: z.enum(TYPES),
   exp: z.number(),
   refreshable: z.boolean().optional(),
+  email: z.string().optional(),
+  newEmail: z.string().optional(),
 })
 export type Claims = z.infer<typeof Claims>
+
+/** What a token says beside whose it is. */
+export type Told = Pick<Claims, 'refreshable' | 'email' | 'newEmail'>
 
 export type Tokens = ReturnType<typeof createTokens>
 
@@ -27,20 +36,30 @@ const decode = createDecoder()
  * token made before.
  */
 export function createTokens(secrets: Secrets, now: () => Date) {
-  const keyOf = (collection: Collection, record: StoredRecord) => {
+  // What is mailed has keys of its own: a mistake about types is then a bad signature, too.
+  const keyOf = (collection: Collection, record: StoredRecord, type: TokenType) => {
     if (!record.tokenKey) throw new Error(`${collection.name} ${record.id} has no token key.`)
-    return `${record.tokenKey}${secrets.of(collection.name)}`
+    const purpose = type === 'auth' || type === 'file' ? '' : type
+    return `${record.tokenKey}${secrets.of(collection.name)}${purpose}`
   }
   return {
-    issue(collection: Collection, record: StoredRecord, type: TokenType, seconds: number): string {
+    issue(
+      collection: Collection,
+      record: StoredRecord,
+      type: TokenType,
+      seconds: number,
+      told: Told = {},
+    ): string {
       const claims = {
         id: record.id,
         collectionId: collection.id,
         type,
         exp: Math.floor(now().getTime() / 1000) + seconds,
         ...(type === 'auth' && { refreshable: collection.auth?.refreshable ?? false }),
+        ...told,
       }
-      return createSigner({ key: keyOf(collection, record), algorithm: 'HS256', noTimestamp: true })(claims)
+      const key = keyOf(collection, record, type)
+      return createSigner({ key, algorithm: 'HS256', noTimestamp: true })(claims)
     },
 
     /** What a token claims, before anything is believed of it; undefined when it is none. */
@@ -58,7 +77,7 @@ export function createTokens(secrets: Secrets, now: () => Date) {
     verify(token: string, type: TokenType, collection: Collection, record: StoredRecord): boolean {
       const clockTimestamp = now().getTime()
       const verifier = createVerifier({
-        key: keyOf(collection, record),
+        key: keyOf(collection, record, type),
         algorithms: ['HS256'],
         clockTimestamp,
       })

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { bigint, customType, index, json, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { bigint, customType, index, integer, json, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 
@@ -22,5 +22,23 @@ const changes = pgTable(
 /** Keys that sign tokens, one per auth collection. */
 const secrets = pgTable('_secrets', { name: text().primaryKey(), value: text().notNull() })
 
+/**
+ * One-time passwords that were asked for, also by addresses of nobody (`record` is '' then): whoever tries one must not
+ * learn from it whose address that was.
+ */
+const oneTimePasswords = pgTable(
+  '_otps',
+  {
+    id: text().primaryKey(),
+    collection: text().notNull(),
+    record: text().notNull(),
+    hash: text().notNull(),
+    tokenKeyHash: text('token_key_hash').notNull(),
+    tries: integer().notNull().default(0),
+    expires: timestamp({ withTimezone: true }).notNull(),
+  },
+  (table) => [index('idx__otps__expires').on(table.expires)],
+)
+
 /** The engine's own tables, for migrations. */
-export const systemTables = { changes, secrets }
+export const systemTables = { changes, secrets, oneTimePasswords }
