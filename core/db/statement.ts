@@ -15,6 +15,11 @@ export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 export function statement() {
   const parameters: unknown[] = []
   const bind: Bind = (value, type = 'text') => {
+    if (type === 'json') {
+      // As text: the driver would take `true` and `[true]` for booleans.
+      parameters.push(value === null || value === undefined ? null : JSON.stringify(value))
+      return `$${parameters.length}::text::json`
+    }
     parameters.push(value)
     return `$${parameters.length}::${type}`
   }

@@ -1,0 +1,47 @@
+import type { Answer, Side } from './side.ts'
+
+const ID = /^[a-z0-9]{15}$/
+const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z$/
+const TOKEN = /^[\w-]+\.([\w-]+)\.[\w-]+$/
+const RANDOM_SUFFIX = /_[a-z0-9]{10}(?=\.|$|_[a-z0-9]{10})/g
+const MINUTES = 60_000
+
+/**
+ * The answer without what no two servers have in common: tokens (their claims stay), ids that a server made, the
+ * time it is, the random part of file names. `known` are the ids that were chosen for both.
+ */
+export function normalise(answer: Answer, side: Side, known: ReadonlySet<string>): Answer {
+  const people = new Map([...side.saved].map(([name, value]) => [value, `<${name}>`]))
+  const text = (value: string): string => {
+    if (known.has(value)) return value
+    const person = people.get(value)
+    if (person) return person
+    if (ID.test(value)) return '<id>'
+    if (TIME.test(value)) return isNow(value) ? '<now>' : value
+    const claims = TOKEN.exec(value)?.[1]
+    if (claims && value.length > 100) return `<token ${claimsOf(claims, text)}>`
+    return value.replace(RANDOM_SUFFIX, '_<random>')
+  }
+  const walk = (value: unknown): unknown => {
+    if (typeof value === 'string') return text(value)
+    if (Array.isArray(value)) return value.map(walk)
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner)]))
+  }
+  const headers = Object.entries(answer.headers).map(([name, value]) => [
+    name,
+    value.replace(RANDOM_SUFFIX, '_<random>'),
+  ])
+  return { status: answer.status, headers: Object.fromEntries(headers), body: walk(answer.body) }
+}
+
+const isNow = (time: string) =>
+  Math.abs(Date.now() - new Date(time.replace(' ', 'T')).getTime()) < 10 * MINUTES
+
+function claimsOf(part: string, text: (value: string) => string): string {
+  const claims = JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
+  const minutes = Math.round((Number(claims.exp) - Date.now() / 1000) / 60)
+  const rest = Object.keys(claims).filter((key) => key !== 'exp')
+  const named = rest.toSorted().map((key) => `${key}=${text(String(claims[key]))}`)
+  return [...named, `minutes=${minutes}`].join(' ')
+}
