@@ -13,16 +13,19 @@ export const records = (app: App) =>
     .post('/', (c) => {
       const name = c.req.param('collection')
       return withBody(app, c, uploadsFor(app, c, name, 'create'), async (body) =>
-        c.json(await app.records.create(name, body, c.get('caller'))),
+        c.json(await app.records.create(name, { ...body, expand: c.req.query('expand') }, c.get('caller'))),
       )
     })
-    .get('/:id', async (c) =>
-      c.json(await app.records.view(c.req.param('collection'), c.req.param('id'), c.get('caller'))),
-    )
+    .get('/:id', async (c) => {
+      const { collection: name, id } = c.req.param()
+      return c.json(await app.records.view(name, id, c.get('caller'), c.req.query('expand')))
+    })
     .patch('/:id', (c) => {
       const { collection: name, id } = c.req.param()
       return withBody(app, c, uploadsFor(app, c, name, 'update'), async (body) =>
-        c.json(await app.records.update(name, id, body, c.get('caller'))),
+        c.json(
+          await app.records.update(name, id, { ...body, expand: c.req.query('expand') }, c.get('caller')),
+        ),
       )
     })
     .delete('/:id', async (c) => {

@@ -15,7 +15,12 @@ import { missingRelation, uniqueOrThrow } from './refusals.ts'
 import { failed, validate } from './validate.ts'
 import { write } from './write.ts'
 
-export type Input = { body: Readonly<Record<string, unknown>>; uploads?: readonly Upload[] }
+export type Input = {
+  body: Readonly<Record<string, unknown>>
+  uploads?: readonly Upload[]
+  /** Relations to show in the answer. */
+  expand?: string
+}
 /** What a write leaves: the record, and values that this one answer may show. */
 export type Outcome = { record: StoredRecord; revealed: Record<string, string> }
 

@@ -4,8 +4,11 @@ import type { Collection } from '../collection.ts'
 import { Deadlock, type Executor } from '../db/database.ts'
 import { NotFound } from '../errors.ts'
 import type { Caller } from './actor.ts'
+import { createBudget } from './budget.ts'
 import { create, type Input, type Outcome } from './create.ts'
 import { remove } from './delete.ts'
+import { presentAll } from './expand.ts'
+import { parseExpand } from './expand-path.ts'
 import { type ListQuery, list, type Page } from './list.ts'
 import { present, type VisibleRecord } from './present.ts'
 import { update } from './update.ts'
@@ -17,7 +20,7 @@ export type Records = {
     query: ListQuery,
     caller: Caller,
   ): Promise<Omit<Page, 'items'> & { items: VisibleRecord[] }>
-  view(name: string, id: string, caller: Caller): Promise<VisibleRecord>
+  view(name: string, id: string, caller: Caller, expand?: string): Promise<VisibleRecord>
   create(name: string, input: Input, caller: Caller): Promise<VisibleRecord>
   update(name: string, id: string, input: Input, caller: Caller): Promise<VisibleRecord>
   delete(name: string, id: string, caller: Caller): Promise<void>
@@ -28,6 +31,9 @@ export type Records = {
 /** `within` names a transaction for everything to happen in: what is read there sees what was written before. */
 export function createRecords(app: App, within?: Executor): Records {
   const database = within ?? app.database
+  // What an `expand` reads is shaped by the client, as a filter is.
+  const guarded = within ?? app.database.guarded
+  const budget = within && createBudget()
   const reading = (name: string) => {
     const collection = app.registry.find(name)
     if (!collection) throw new NotFound('Missing collection context.')
@@ -38,27 +44,48 @@ export function createRecords(app: App, within?: Executor): Records {
     if (!collection) throw new NotFound('Missing or invalid collection context.')
     return collection
   }
-  const answer = (collection: Collection, { record, revealed }: Outcome, caller: Caller): VisibleRecord => ({
-    ...present(collection, record, caller),
-    ...revealed,
-  })
+  /** What has been written is not taken back for an answer that cannot be given, except with its transaction. */
+  const answer = async (
+    collection: Collection,
+    { record, revealed }: Outcome,
+    expand: string | undefined,
+    caller: Caller,
+  ): Promise<VisibleRecord> => {
+    const options = { whenTooMuch: within ? ('refuse' as const) : ('leave out' as const), budget }
+    const [visible] = await presentAll(app, guarded, collection, [record], expand, caller, options)
+    return { ...(visible as VisibleRecord), ...revealed }
+  }
+  /** Before anything is written. */
+  const refuseExpand = (collection: Collection, { expand }: Input, caller: Caller) => {
+    if (expand) parseExpand(app, collection, expand, caller)
+  }
   return {
     async list(name: string, query: ListQuery, caller: Caller) {
       const collection = reading(name)
-      const page = await list(app, collection, query, caller)
-      return { ...page, items: page.items.map((record) => present(collection, record, caller)) }
+      const page = await list(app, collection, query, caller, within)
+      const options = { whenTooMuch: 'refuse' as const, budget }
+      const items = await presentAll(app, guarded, collection, page.items, query.expand, caller, options)
+      return { ...page, items }
     },
-    async view(name: string, id: string, caller: Caller) {
+    async view(name: string, id: string, caller: Caller, expand?: string) {
       const collection = reading(name)
-      return present(collection, await view(app, collection, id, caller), caller)
+      const record = await view(app, database, collection, id, caller)
+      if (!expand) return present(collection, record, caller)
+      const options = { whenTooMuch: 'refuse' as const, budget }
+      const [visible] = await presentAll(app, guarded, collection, [record], expand, caller, options)
+      return visible as VisibleRecord
     },
     async create(name: string, input: Input, caller: Caller) {
       const collection = writing(name)
-      return answer(collection, await create(app, database, collection, input, caller), caller)
+      refuseExpand(collection, input, caller)
+      const outcome = await create(app, database, collection, input, caller)
+      return answer(collection, outcome, input.expand, caller)
     },
     async update(name: string, id: string, input: Input, caller: Caller) {
       const collection = writing(name)
-      return answer(collection, await update(app, database, collection, id, input, caller), caller)
+      refuseExpand(collection, input, caller)
+      const outcome = await update(app, database, collection, id, input, caller)
+      return answer(collection, outcome, input.expand, caller)
     },
     async delete(name: string, id: string, caller: Caller) {
       const collection = reading(name)

@@ -18,6 +18,7 @@ export type ListQuery = {
   skipTotal?: string
   filter?: string
   sort?: string
+  expand?: string
 }
 
 export type Page = {
@@ -36,6 +37,7 @@ export async function list(
   collection: Collection,
   query: ListQuery,
   caller: Caller,
+  within?: Executor,
 ): Promise<Page> {
   refuseIfClosed(collection, 'list', caller)
   const page = wholeNumber(query.page, 1)
@@ -44,7 +46,7 @@ export async function list(
   const { where, orderBy, shaped } = conditions(app, collection, query, caller)
 
   // What a client has shaped runs apart, under a time limit.
-  const database: Executor = shaped ? app.database.guarded : app.database
+  const database = within ?? (shaped ? app.database.guarded : app.database)
   const table = quote(collection.name)
   const condition = compile(where)
   const count = skipTotal

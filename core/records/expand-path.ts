@@ -1,0 +1,84 @@
+import type { App } from '../app.ts'
+import type { Collection } from '../collection.ts'
+import { BadRequest } from '../errors.ts'
+import { type Caller, isSuperuser } from './actor.ts'
+
+/** One relation to follow, and what to follow from there. */
+export type Step = {
+  /** As asked for; the key under `expand`. */
+  key: string
+  target: Collection
+  /** The relation's field: of the record itself, or, on the way back, of the target. */
+  field: string
+  direction: 'forth' | 'back'
+  /** One record instead of a list. */
+  single: boolean
+  next: Step[]
+}
+
+const DEPTH_MAX = 6
+/** PocketBase has no such limit. Each path costs up to six statements. */
+const PATHS_MAX = 50
+
+const BACK = [/^(\w+)_via_(\w+)$/, /^(\w+)\((\w+)\)$/]
+
+/**
+ * The relations that a comma list of dotted paths names, those that begin alike in one tree. A path with anything
+ * wrong in it, or through a collection that only superusers may view, is left out whole: that is decided before any
+ * record is looked at, so it tells nothing of them. Throws BadRequest for too many paths.
+ */
+export function parseExpand(app: App, collection: Collection, source: string, caller: Caller): Step[] {
+  const paths = source
+    .replaceAll(' ', '')
+    .split(',')
+    .map((path) => path.replace(/^\.+|\.+$/g, ''))
+    .filter((path) => path !== '')
+  if (paths.length > PATHS_MAX)
+    throw new BadRequest(`"expand" has ${paths.length} paths; at most ${PATHS_MAX} are accepted.`)
+  const steps: Step[] = []
+  for (const path of paths) {
+    // It is on the longer one's way, and shares its fate.
+    if (paths.some((other) => other.startsWith(`${path}.`))) continue
+    graft(steps, resolvePath(app, collection, path, caller))
+  }
+  return steps
+}
+
+function resolvePath(app: App, collection: Collection, path: string, caller: Caller): Step[] {
+  const chain: Step[] = []
+  let from = collection
+  for (const key of path.split('.').slice(0, DEPTH_MAX)) {
+    const step = resolveStep(app, from, key)
+    if (!step || (step.target.rules.view === null && !isSuperuser(caller))) return []
+    chain.push(step)
+    from = step.target
+  }
+  return chain
+}
+
+function resolveStep(app: App, from: Collection, key: string): Step | undefined {
+  const own = from.fields.get(key)
+  if (own?.target && !own.hidden) {
+    const target = app.registry.need(own.target)
+    return { key, target, field: key, direction: 'forth', single: true, next: [] }
+  }
+  const [, name, field] = BACK.map((form) => form.exec(key)).find((match) => match !== null) ?? []
+  const target = name ? app.registry.find(name) : undefined
+  const relation = field ? target?.fields.get(field) : undefined
+  if (!target || !field || !relation?.target || relation.hidden) return undefined
+  if (app.registry.need(relation.target) !== from) return undefined
+  const single = target.indexes.some(
+    ({ unique, fields: [first, ...rest] }) => unique && first === field && rest.length === 0,
+  )
+  return { key, target, field, direction: 'back', single, next: [] }
+}
+
+function graft(steps: Step[], [first, ...rest]: Step[]): void {
+  if (!first) return
+  let step = steps.find(({ key }) => key === first.key)
+  if (!step) {
+    step = first
+    steps.push(step)
+  }
+  graft(step.next, rest)
+}
