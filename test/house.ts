@@ -18,6 +18,8 @@ export const rooms: Room[] = [
   { folder: 'agent', may: ['agent'], types: ['collections'] },
   // Commands that must work while no server runs reach its records by the engine, through server-app.ts.
   { folder: 'cli', may: ['cli', 'core'], types: ['collections'] },
+  // It is many agents: the same protocol, from the same code.
+  { folder: 'bench/simulator', may: ['bench', 'agent'] },
   { folder: 'bench', may: ['bench'], types: ['collections'] },
 ]
 

@@ -1,0 +1,62 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Chaos } from './chaos.ts'
+import { SimulatorError } from './errors.ts'
+import { type Fleet, forEachOf } from './fleet.ts'
+import type { Ledger } from './ledger.ts'
+import type { Measures } from './measures.ts'
+import type { Options } from './options.ts'
+import type { Outputs } from './outputs.ts'
+import type { OwnServer } from './own-server.ts'
+import type { Owner } from './owner.ts'
+
+/** What a scenario works with. */
+export type Run = {
+  options: Options
+  owner: Owner
+  fleet: Fleet
+  ledger: Ledger
+  measures: Measures
+  outputs: Outputs
+  server?: OwnServer
+  chaos?: Chaos
+  /** Operations per request: 1 where the server takes no batches. */
+  batch: number
+  /** Aborted by a signal, by the end of the server or when the time is over. */
+  stop: AbortSignal
+  /** Names what is done now, for who looks on. */
+  phase(name: string): void
+}
+
+/** Seconds of what a scenario measures beside latencies. */
+export type Figures = Record<string, number>
+
+const ORDERS_AT_ONCE = 4
+const SINGLE_ORDERS_AT_ONCE = 32
+const LOOK_MS = 50
+
+/** Orders one operation from each of these agents, as fast as the server takes them. */
+export async function orderFrom({ owner, ledger, options, batch, stop }: Run, ids: string[]): Promise<void> {
+  const requests = Array.from({ length: Math.ceil(ids.length / batch) }, (_, at) =>
+    ids.slice(at * batch, (at + 1) * batch),
+  )
+  await forEachOf(requests, batch > 1 ? ORDERS_AT_ONCE : SINGLE_ORDERS_AT_ONCE, async (agents) => {
+    if (stop.aborted) return
+    const asked = performance.now()
+    ledger.created(await owner.order(agents, options.mode, batch), asked)
+  })
+}
+
+/** Looks until it is so. Throws the reason of `stop`. */
+export async function until(so: () => boolean, stop: AbortSignal): Promise<void> {
+  while (!so()) {
+    if (stop.aborted) throw stop.reason ?? new SimulatorError('Stopped.')
+    await wait(LOOK_MS)
+  }
+}
+
+/** Every accepted operation has been reported by its agent. */
+export const allDone = ({ ledger, stop }: Run) => until(() => ledger.open().length === 0, stop)
+
+/** Every agent's stream is open and subscribed. */
+export const allConnected = ({ measures, options, stop }: Run) =>
+  until(() => measures.connected >= options.agents, stop)

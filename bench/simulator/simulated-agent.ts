@@ -1,0 +1,125 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { sleep } from '../../agent/backoff.ts'
+import type { Context } from '../../agent/context.ts'
+import { deliver } from '../../agent/delivery.ts'
+import { reasonOf } from '../../agent/errors.ts'
+import { heartbeat } from '../../agent/heartbeat.ts'
+import type { Log } from '../../agent/log.ts'
+import { recoverJobs } from '../../agent/recover.ts'
+import { enrol } from '../../agent/register.ts'
+import { openSession } from '../../agent/session.ts'
+import type { Timings } from '../../agent/timings.ts'
+import type { Chaos } from './chaos.ts'
+import { type InventedHost, inventHost } from './invented-host.ts'
+import { type LeanTransport, leanTransport } from './lean-transport.ts'
+import type { Ledger } from './ledger.ts'
+import type { Measures } from './measures.ts'
+import { memoryJournal } from './memory-journal.ts'
+import type { Outputs } from './outputs.ts'
+import { pretendedScripts } from './pretended-scripts.ts'
+import { watchedTransport } from './watched-transport.ts'
+
+/** What all agents of a fleet have in common. */
+export type World = {
+  origin: string
+  /** Names the hosts. */
+  fleet: string
+  timings: Timings
+  measures: Measures
+  ledger: Ledger
+  outputs: Outputs
+  /** How long the script of an operation takes. */
+  runMs: () => number
+  chaos?: Chaos
+}
+
+/** One agent: the real one's code from enrolment to report, over a machine that is made up. */
+export class SimulatedAgent {
+  id = ''
+  transport: LeanTransport | undefined
+  #world: World
+  #host: InventedHost
+  #refreshToken = ''
+  #stop = new AbortController()
+  #over: Promise<unknown> = Promise.resolve()
+
+  constructor(world: World, at: number) {
+    this.#world = world
+    this.#host = inventHost(world.fleet, at)
+  }
+
+  async enrol(token: string): Promise<void> {
+    const { timings, measures, origin } = this.#world
+    const anonymous = leanTransport({ origin, timings, measures })
+    const enrol_key = randomBytes(32).toString('base64url')
+    const body = { action: 'register', ...this.#host.facts, enrolment_token: token, enrol_key }
+    const say = (line: string) => measures.warned(line)
+    const answer = await enrol(anonymous, body, Date.now() + timings.requestMs, timings, say)
+    await anonymous.close()
+    this.id = answer.agent_id
+    this.#refreshToken = answer.refresh_token
+  }
+
+  /** Works until it is stopped; the first heartbeat comes after `beatAfterMs`. Resolves once it is subscribed. */
+  start(beatAfterMs: number): Promise<void> {
+    const { origin, timings, measures, ledger, outputs, runMs, chaos } = this.#world
+    const anonymous = leanTransport({ origin, timings, measures })
+    const session = openSession({
+      load: () => this.#refreshToken,
+      save: (token) => {
+        this.#refreshToken = token
+      },
+      post: (path, body) => anonymous.request('POST', path, body),
+      onRevoked: (error) => this.#stop.abort(error),
+    })
+    const lean = leanTransport({ origin, timings, measures, session, instance: randomUUID() })
+    this.transport = lean
+    const troubled = chaos ? chaos.around(lean) : lean
+    const journal = memoryJournal(outputs)
+    const plan = (operation: string) => ({ ms: runMs(), exitCode: outputs.exitCodeOf(operation) })
+    const scripts = pretendedScripts(journal, plan, (operation) => ledger.started(operation))
+    const { signal: stop } = this.#stop
+
+    return new Promise((subscribed) => {
+      const told = watchedTransport(troubled, ledger)
+      const transport: typeof told = {
+        ...told,
+        subscribe(topic, subscriber) {
+          const opened = () => {
+            subscribed()
+            subscriber.opened()
+          }
+          return told.subscribe(topic, { ...subscriber, opened })
+        },
+      }
+      const context: Context = { transport, journal, scripts, timings, log: silentLog(measures), stop }
+      void sleep(beatAfterMs, stop).then(() => heartbeat(context, this.#host.read, () => undefined))
+      this.#over = recoverJobs(context)
+        .then((unreported) => deliver(context, unreported))
+        .catch((error: unknown) => {
+          measures.warned(`An agent has failed: ${reasonOf(error)}`)
+        })
+        .then(() => Promise.all([lean.close(), anonymous.close()]))
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.transport?.close()
+    await this.#over
+  }
+}
+
+/** Counts warnings by their sentence; what the agents say is too much to be read. */
+const silentLog = (measures: Measures): Log => ({
+  info: () => undefined,
+  warn: (message, fields) => measures.warned(`${message} ${reasonIn(fields?.reason)}`.trim()),
+})
+
+/** Without what differs from agent to agent, so that equal reasons are counted together. */
+const reasonIn = (reason: unknown): string =>
+  reason === undefined
+    ? ''
+    : String(reason)
+        .replace(/\b[a-z0-9]{15}\b/g, 'ID')
+        .replace(/\d+/g, 'N')
