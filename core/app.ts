@@ -7,6 +7,7 @@ import type { Database, Executor } from './db/database.ts'
 import type { FileStore } from './files/storage.ts'
 import type { BoundHooks, Hooks, WriteEvent, Written } from './hooks.ts'
 import type { Log } from './log.ts'
+import { createMailer, type Mailer } from './mail/mailer.ts'
 import { type Broker, createBroker } from './realtime/broker.ts'
 import { type ChangeLog, createChangeLog } from './realtime/change-log.ts'
 import type { Doorbell } from './realtime/doorbell.ts'
@@ -27,6 +28,7 @@ export type App = {
   readonly rules: RuleBook
   readonly files: FileStore
   readonly tokens: Tokens
+  readonly mail: Mailer
   readonly changes: ChangeLog
   readonly realtime: Broker
   readonly records: Records
@@ -94,7 +96,15 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     registry,
     rules,
     tokens: createTokens(secrets, clock),
-    changes: createChangeLog(database, (changes) => app.realtime.heard(changes), log),
+    mail: createMailer(parts.config.mail, log),
+    changes: createChangeLog(
+      database,
+      {
+        past: (changes) => app.realtime.past(changes),
+        heard: (changes) => app.realtime.heard(changes),
+      },
+      log,
+    ),
     get realtime() {
       return realtime
     },

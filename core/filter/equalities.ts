@@ -7,21 +7,27 @@ import type { FilterContext } from './shape.ts'
 export type Equality = { field: string; value: string | number | boolean }
 
 /**
- * What every matching record must satisfy: at least one of the given equalities. This lets subscribers be looked up
- * by field value instead of asking each. Undefined: the filter does not reduce, any record may match. Empty: no
- * record ever will. It holds as long as the caller and his request do; `@now` may move on.
+ * What every matching record must satisfy: of each list in the result at least one equality. This lets subscribers be
+ * looked up by field value instead of asking each. An empty result: the filter does not reduce, any record may match.
+ * An empty list in it: no record ever will. It holds as long as the caller and his request do; `@now` may move on.
  */
-export function equalities(resolved: Resolved, context: FilterContext): Equality[] | undefined {
-  if (resolved.kind === 'compare') return ofComparison(resolved, context)
-  const terms = resolved.terms.map((term) => equalities(term, context))
-  if (resolved.kind === 'or')
-    return terms.every((term) => term !== undefined) ? distinct(terms.flat()) : undefined
-  // Each term of an AND is necessary by itself: the one that leaves the fewest possibilities says most.
-  return terms
-    .filter((term) => term !== undefined)
-    .sort((a, b) => a.length - b.length)
-    .at(0)
+export function necessities(resolved: Resolved, context: FilterContext): Equality[][] {
+  if (resolved.kind === 'compare') {
+    const found = ofComparison(resolved, context)
+    return found ? [found] : []
+  }
+  // Each term of an AND is necessary by itself.
+  if (resolved.kind === 'and') return resolved.terms.flatMap((term) => necessities(term, context))
+  const terms = resolved.terms.map((term) => shortest(necessities(term, context)))
+  return terms.every((term) => term !== undefined) ? [distinct(terms.flat())] : []
 }
+
+/** The necessity that leaves the fewest possibilities, if there is any. */
+export const equalities = (resolved: Resolved, context: FilterContext): Equality[] | undefined =>
+  shortest(necessities(resolved, context))
+
+const shortest = (lists: Equality[][]): Equality[] | undefined =>
+  [...lists].sort((a, b) => a.length - b.length).at(0)
 
 function ofComparison(node: Comparison, context: FilterContext): Equality[] | undefined {
   const { op, left, right } = node

@@ -1,11 +1,18 @@
 import type { StoredRecord } from '../collection.ts'
 import type { Database } from '../db/database.ts'
+import { gather } from '../db/gather.ts'
 import type { Log } from '../log.ts'
+import { RECENT } from './recent.ts'
+import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /** One row of the change log: what a subscriber may hear of, with both images, so that nothing is read again. */
 export type LoggedChange = {
   /** Position in the log; what event ids name. */
   seq: string
+  /** The transaction it was written in. */
+  xid: number
+  /** Size of both images as JSON. */
+  bytes: number
   collection: string
   record: string
   action: 'create' | 'update' | 'delete'
@@ -18,6 +25,8 @@ export type ChangeLog = {
   wake(): void
   /** Begins reading, from now on. Nobody needs to read while nobody listens. */
   start(): Promise<void>
+  /** What has been committed by now. */
+  now(): Promise<Snapshot>
   stop(): void
   /** Removes what is older than the window in which a stream may resume. */
   trim(): Promise<void>
@@ -28,10 +37,18 @@ type Cursor = { from: string; until: string | null; seq: string }
 
 const BATCH = 500
 const POLL_MS = 1000
-/** A change of ours may wait for a transaction that began before it; then it is worth looking again soon. */
-const AGAIN_MS = 10
-const LOOKS = 6
+/** A change may wait for a transaction that began before it; most are over in no time, so the waits grow. */
+const AGAIN_MS = [1, 2, 4, 8, 16, 32]
 const KEEP_MINUTES = 10
+const BYTES = 'coalesce(octet_length("before"::text), 0) + coalesce(octet_length("after"::text), 0)'
+const COLUMNS = `"seq"::text, "xid"::text::float8 as "xid", "collection", "record", "action", "before", "after",
+  ${BYTES} as "bytes"`
+
+/** What hears of changes: first those that were told before the reading began, then each new one. */
+export type Listener = {
+  past(changes: readonly LoggedChange[]): void
+  heard(changes: readonly LoggedChange[]): Promise<void>
+}
 
 /**
  * Reads the change log in order. Sequence numbers are given before the commit, so a reader that followed them
@@ -39,11 +56,7 @@ const KEEP_MINUTES = 10
  * still running: nothing can be added to such a window any more. Within it the sequence is the order: of two
  * changes of one record, the second was made after the first had committed, whichever transaction began before.
  */
-export function createChangeLog(
-  database: Database,
-  heard: (changes: LoggedChange[]) => Promise<void>,
-  log: Log,
-): ChangeLog {
+export function createChangeLog(database: Database, listener: Listener, log: Log): ChangeLog {
   let cursor: Cursor = { from: '0', until: null, seq: '-1' }
   /** What was committed before the reading began; a transaction still open then may have let some of it be unread. */
   let begun = '1:1:'
@@ -52,18 +65,20 @@ export function createChangeLog(
   let owed = false
   let reading: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+  let starting: Promise<void> | undefined
+  let rouse = (): void => undefined
 
   const read = async (): Promise<number> => {
     const end = 'coalesce($2::text::xid8, pg_snapshot_xmin(pg_current_snapshot()))'
     const rows = await database.run<LoggedChange & { until: string }>(
-      `select "seq"::text, "collection", "record", "action", "before", "after", ${end}::text as "until"
+      `select ${COLUMNS}, ${end}::text as "until"
        from "_changes" where "xid" >= $1::text::xid8 and "xid" < ${end} and "seq" > $3::text::bigint
          and not pg_visible_in_snapshot("xid", $4::text::pg_snapshot)
        order by "_changes"."seq" limit ${BATCH}`,
       [cursor.from, cursor.until, cursor.seq, begun],
     )
     const last = rows.at(-1)
-    if (last) await heard(rows)
+    if (last) await listener.heard(rows)
     if (last && rows.length === BATCH) cursor = { ...cursor, until: last.until, seq: last.seq }
     else {
       // An empty window may begin where it began: nothing can come into it before its end.
@@ -73,18 +88,48 @@ export function createChangeLog(
     return rows.length
   }
 
-  // After a commit of ours the row must come; a mere poll that finds nothing has nothing to wait for.
+  /** Ends at once when something is committed. */
+  const pause = (milliseconds: number) =>
+    new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, milliseconds)
+      rouse = () => {
+        clearTimeout(late)
+        resolve()
+      }
+    })
+
+  // After a commit the row must come; a mere poll that finds nothing has nothing to wait for.
   const drain = async () => {
-    let looks = 0
-    while (running && (owed || looks > 0)) {
-      if (owed) looks = LOOKS
+    let waits: number[] = []
+    while (running && (owed || waits.length > 0)) {
+      if (owed) waits = [...AGAIN_MS]
       owed = false
       const count = await read()
+      const wait = waits.shift()
       if (count === BATCH) owed = true
-      else if (count > 0) looks = 0
-      else if (--looks > 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+      else if (count > 0) waits = []
+      else if (!owed && wait) await pause(wait)
     }
   }
+
+  /** What was told before: all that the beginning's snapshot sees, in the order of the log. */
+  const past = async (): Promise<LoggedChange[]> => {
+    const rows = await database.run<LoggedChange>(
+      `select * from (
+         select ${COLUMNS}, sum(${BYTES}) over (order by "_changes"."seq" desc) as "sum" from "_changes"
+         where "at" > now() - interval '${KEEP_MINUTES} minutes'
+           and pg_visible_in_snapshot("xid", $1::text::pg_snapshot)
+         order by "_changes"."seq" desc limit ${RECENT.changes}
+       ) as "newest" where "sum" <= ${RECENT.bytes} order by "seq"::bigint`,
+      [begun],
+    )
+    return rows
+  }
+
+  const snapshots = gather(async () => {
+    const [row] = await database.run<{ text: string }>('select pg_current_snapshot()::text as "text"')
+    return row ? [{ id: '', text: row.text }] : []
+  })
 
   const look = () => {
     if (!running || reading) return
@@ -97,26 +142,39 @@ export function createChangeLog(
       })
   }
 
+  const begin = async () => {
+    if (running) return
+    // What was being read when the last one left would set the place back.
+    await reading
+    const [now] = await database.run<{ xid: string; snapshot: string }>(
+      `select pg_snapshot_xmin(pg_current_snapshot())::text as "xid", pg_current_snapshot()::text as "snapshot"`,
+    )
+    if (!now) return
+    cursor = { from: now.xid, until: null, seq: '-1' }
+    begun = now.snapshot
+    listener.past(await past())
+    running = true
+    timer = setInterval(look, POLL_MS)
+    timer.unref()
+  }
+
   const wake = () => {
     owed = true
+    rouse()
     look()
   }
 
   return {
     wake,
-    async start() {
-      if (running) return
-      // What was being read when the last one left would set the place back.
-      await reading
-      const [now] = await database.run<{ xid: string; snapshot: string }>(
-        `select pg_snapshot_xmin(pg_current_snapshot())::text as "xid", pg_current_snapshot()::text as "snapshot"`,
-      )
-      if (running || !now) return
-      cursor = { from: now.xid, until: null, seq: '-1' }
-      begun = now.snapshot
-      running = true
-      timer = setInterval(look, POLL_MS)
-      timer.unref()
+    start() {
+      starting ??= begin().finally(() => {
+        starting = undefined
+      })
+      return starting
+    },
+    async now() {
+      const row = await snapshots('')
+      return parseSnapshot(row?.text ?? '1:1:')
     },
     stop() {
       running = false

@@ -1,23 +1,13 @@
-import type { Collection } from '../collection.ts'
 import type { Caller } from '../records/actor.ts'
-import type { Condition } from '../records/holds.ts'
-import type { CompiledRule } from '../records/rules.ts'
+import type { Subscription } from './group.ts'
 
 /** Where events go; the HTTP side owns the connection. */
 export type Stream = {
-  /** False when the reader has stalled and his queue is full. */
+  /** False when the connection is gone, or was ended because its reader has too much waiting. */
   send(text: string): boolean
+  /** Nothing of what waits has been taken since the last time this was asked. */
+  isStalled(): boolean
   end(): void
-}
-
-export type Subscription = {
-  /** Exactly as subscribed; it names the event. */
-  topic: string
-  collection: Collection
-  /** A record's id, or '*'. */
-  record: string
-  rule: CompiledRule | null | undefined
-  filter?: Condition
 }
 
 export type Client = {
@@ -29,5 +19,8 @@ export type Client = {
   expires: number
   /** Since when it has had no topics, in milliseconds since 1970. */
   idleSince: number
-  subscriptions: Subscription[]
+  /** By topic, exactly as subscribed. */
+  subscriptions: Map<string, Subscription>
+  /** It has been sent what it missed; once is enough. */
+  resumed: boolean
 }

@@ -1,67 +1,137 @@
 import type { App } from '../app.ts'
-import type { Collection, StoredRecord } from '../collection.ts'
-import { AppError } from '../errors.ts'
-import type { FilterContext } from '../filter/index.ts'
-import { filterContext, isSuperuser } from '../records/actor.ts'
-import { type Condition, holds } from '../records/holds.ts'
+import type { StoredRecord } from '../collection.ts'
+import type { Caller } from '../records/actor.ts'
 import { present, showsEmail } from '../records/present.ts'
 import type { LoggedChange } from './change-log.ts'
-import type { Client, Subscription } from './client.ts'
+import type { Client } from './client.ts'
+import { callerOf, contextOf, createGroup, type Group, groupKey, type Subscription } from './group.ts'
+import { createInquiry } from './inquiry.ts'
+import { type Snapshot, sees } from './snapshot.ts'
+import { createSubscriptionIndex, type SubscriptionIndex } from './subscription-index.ts'
+import type { Topic } from './topics.ts'
+
+/** How many changes a stream that comes back may have the database judge. */
+const RESUMED_INQUIRIES_MAX = 200
+
+export type Fanout = ReturnType<typeof createFanout>
 
 /**
- * Sends one change to those who may see it. Judged on the image in the change log, never on a row read again:
- * for deletes the image before, else the one after.
+ * Who hears of a change. Subscribers for whom the same holds form a group; groups are indexed by what a record must
+ * have to concern them. So a change costs those who may see it, and is judged and put into words once for each group.
  */
-export async function deliver(app: App, change: LoggedChange, subscribers: Iterable<[Subscription, Client]>) {
-  const collection = app.registry.find(change.collection)
-  const record = change.action === 'delete' ? change.before : change.after
-  if (!collection || !record) return
-  // Made once for those who see the e-mail and once for the others: nothing else tells subscribers apart.
-  const texts = new Map<boolean, string>()
-  for (const [subscription, client] of subscribers) {
-    if (!(await maySee(app, collection, record, client, subscription))) continue
-    const withEmail = showsEmail(collection, record, client.caller)
-    let data = texts.get(withEmail)
-    if (!data) {
-      data = JSON.stringify({ action: change.action, record: present(collection, record, client.caller) })
-      texts.set(withEmail, data)
+export function createFanout(app: App, disconnect: (client: Client) => void) {
+  const groups = new Map<string, Group>()
+  const indexes = new Map<string, SubscriptionIndex<Group>>()
+  let told = 0
+
+  const groupOf = (topic: Topic, caller: Caller): Group | undefined => {
+    const key = groupKey(topic, caller)
+    const known = groups.get(key)
+    if (known) return known
+    const group = createGroup(app, topic, caller, key)
+    if (!group) return undefined
+    const index = indexes.get(topic.collection.name) ?? createSubscriptionIndex<Group>()
+    indexes.set(topic.collection.name, index.add(group, group.necessities))
+    groups.set(key, group)
+    return group
+  }
+
+  const send = (group: Group, { xid, seq }: LoggedChange, data: string, at: number, only?: Subscription) => {
+    for (const subscription of only ? [only] : group.members) {
+      const { client, topic, since, from, until = at } = subscription
+      // Whoever has left meanwhile, or become somebody else, hears nothing any more.
+      if (!group.members.has(subscription) || (since && sees(since, xid))) continue
+      if (!only && (from >= at || until < at)) continue
+      if (!client.stream.send(`id:${client.id}:${seq}\nevent:${topic.name}\ndata:${data}\n\n`))
+        disconnect(client)
     }
-    const sent = client.stream.send(
-      `id:${client.id}:${change.seq}\nevent:${subscription.topic}\ndata:${data}\n\n`,
-    )
-    if (!sent) app.log.info({ client: client.id }, 'A stalled stream was closed.')
+  }
+
+  const inquiry = createInquiry(app, send, disconnect)
+
+  const judge = (group: Group, change: LoggedChange, texts: Map<string, string>, only?: Subscription) => {
+    const record = imageOf(change)
+    const { collection, pick, query } = group.topic
+    if (!record) return
+    const context = contextOf(app, group.caller)
+    if (!group.conditions.every(({ predicate }) => predicate?.(record, context))) return
+    const key = `${showsEmail(collection, record, group.caller)} ${query.fields ?? ''}`
+    let text = texts.get(key)
+    if (!text) {
+      const visible = present(collection, record, group.caller)
+      text = JSON.stringify({ action: change.action, record: pick ? pick(visible) : visible })
+      texts.set(key, text)
+    }
+    send(group, change, text, told, only)
+  }
+
+  const leave = (subscription: Subscription) => {
+    const { group, topic } = subscription
+    group?.members.delete(subscription)
+    if (!group || group.members.size > 0) return
+    // It may have been left before, and one of the same key be there by now.
+    if (groups.get(group.key) === group) groups.delete(group.key)
+    indexes.get(topic.collection.name)?.remove(group)
+  }
+
+  return {
+    join(client: Client, topic: Topic, since: Snapshot | undefined): Subscription {
+      const group = groupOf(topic, callerOf(topic, client.caller))
+      const subscription = { topic, client, group, since, from: told }
+      group?.members.add(subscription)
+      return subscription
+    },
+
+    leave,
+
+    /** Leaves to another subscription of the same client: what the database is still being asked for it comes. */
+    handOver(subscription: Subscription): void {
+      subscription.until = told
+      const { group } = subscription
+      if (!group || group.waiting === 0) leave(subscription)
+      else void group.tail.then(() => leave(subscription))
+    },
+
+    /** How many changes have been told so far. */
+    told: () => told,
+
+    tell(change: LoggedChange): void {
+      told++
+      const record = imageOf(change)
+      const index = indexes.get(change.collection)
+      if (!index || !record) return
+      const texts = new Map<string, string>()
+      for (const group of index.candidates(record))
+        if (group.asks) inquiry.ask(group, change, told)
+        else judge(group, change, texts)
+    },
+
+    async settled(): Promise<void> {
+      await Promise.all([...groups.values()].map(({ tail }) => tail))
+    },
+
+    /** Tells the subscriptions of one stream what it has missed. */
+    retell(subscriptions: Iterable<Subscription>, changes: readonly LoggedChange[]): void {
+      const wanted = new Map<string, SubscriptionIndex<Subscription>>()
+      for (const subscription of subscriptions) {
+        const { group, topic } = subscription
+        if (!group) continue
+        const index = wanted.get(topic.collection.name) ?? createSubscriptionIndex<Subscription>()
+        wanted.set(topic.collection.name, index.add(subscription, group.necessities))
+      }
+      let inquiries = 0
+      for (const change of changes) {
+        const record = imageOf(change)
+        for (const subscription of (record && wanted.get(change.collection)?.candidates(record)) ?? []) {
+          const group = subscription.group as Group
+          if (!group.asks) judge(group, change, new Map(), subscription)
+          else if (++inquiries <= RESUMED_INQUIRIES_MAX) inquiry.ask(group, change, told, subscription)
+        }
+      }
+    },
   }
 }
 
-async function maySee(
-  app: App,
-  collection: Collection,
-  record: StoredRecord,
-  { caller }: Client,
-  { rule, filter }: Subscription,
-): Promise<boolean> {
-  const context = filterContext(caller, {}, app.clock(), 'realtime')
-  if (!isSuperuser(caller)) {
-    if (rule === null) return false
-    if (rule && !(await holds(app, collection, record, rule, context))) return false
-  }
-  return !filter || passes(app, collection, record, filter, context)
-}
-
-/** What a client has shaped runs apart, under a time limit, and where it fails only he hears nothing. */
-async function passes(
-  app: App,
-  collection: Collection,
-  record: StoredRecord,
-  filter: Condition,
-  context: FilterContext,
-): Promise<boolean> {
-  try {
-    return await holds(app, collection, record, filter, context, app.database.guarded)
-  } catch (error) {
-    // The database is away: the change is read again when it is back.
-    if (error instanceof AppError && error.status === 503) throw error
-    app.log.warn({ err: error, collection: collection.name }, 'The filter of a subscription failed.')
-    return false
-  }
-}
+/** What a change is judged by: the record as it is after it, or as it was before it went. */
+export const imageOf = ({ action, before, after }: LoggedChange): StoredRecord | null =>
+  action === 'delete' ? before : after

@@ -1,37 +1,64 @@
 import { z } from 'zod'
 import type { App } from '../app.ts'
+import type { Collection } from '../collection.ts'
 import { AppError } from '../errors.ts'
 import type { Caller } from '../records/actor.ts'
 import { clientFilter } from '../records/client-filter.ts'
-import type { Subscription } from './client.ts'
+import type { Condition } from '../records/holds.ts'
+import { type Picker, picker } from '../records/pick.ts'
+import type { CompiledRule } from '../records/rules.ts'
 
-const Options = z.object({ query: z.object({ filter: z.string().optional() }).optional() })
+const Texts = z.record(z.string(), z.unknown()).optional()
+const Options = z.object({ query: Texts, headers: Texts })
+
+export type Topic = {
+  /** Exactly as subscribed; it names the event. */
+  name: string
+  collection: Collection
+  /** A record's id, or '*'. */
+  record: string
+  /** null: superusers only; undefined: everybody. */
+  rule: CompiledRule | null | undefined
+  filter?: Condition
+  pick?: Picker
+  /** What the options say instead of a request: `filter`, `expand`, `fields` and whatever rules read. */
+  query: Record<string, string>
+  headers: Record<string, string>
+}
 
 /**
  * `COLL/*`, `COLL/ID` or `COLL`, with `?options=<JSON>` behind it. Unknown topics and broken filters are
  * accepted and never answered, as PocketBase does: undefined.
  */
-export function readTopic(app: App, topic: string, caller: Caller): Subscription | undefined {
+export function readTopic(app: App, name: string, caller: Caller): Topic | undefined {
   // The topic is a line of the event's own: a break in it would begin another event.
-  if (/[\r\n\0]/.test(topic)) return undefined
-  const [path = '', query = ''] = split(topic, '?')
-  const [name = '', record = '*'] = split(path, '/')
-  const collection = app.registry.find(name)
+  if (/[\r\n\0]/.test(name)) return undefined
+  const [path = '', options = ''] = split(name, '?')
+  const [collectionName = '', record = '*'] = split(path, '/')
+  const collection = app.registry.find(collectionName)
   if (!collection || record === '') return undefined
   const rule = app.rules.of(collection, record === '*' ? 'list' : 'view')
-  const source = optionsOf(query).query?.filter
-  if (!source) return { topic, collection, record, rule }
+  const { query, headers } = optionsOf(options)
+  const topic = { name, collection, record, rule, query, headers }
   try {
-    return { topic, collection, record, rule, filter: clientFilter(app, collection, source, caller) }
+    const filter = query.filter ? clientFilter(app, collection, query.filter, caller) : undefined
+    return { ...topic, filter, pick: picker(query.fields) }
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error
   }
 }
 
-function optionsOf(query: string): z.infer<typeof Options> {
+function optionsOf(query: string): Pick<Topic, 'query' | 'headers'> {
   const text = new URLSearchParams(query).get('options')
-  if (!text) return {}
+  const { query: asked = {}, headers = {} } = text ? parsed(text) : {}
+  return {
+    query: texts(asked, (key) => key),
+    headers: texts(headers, (key) => key.toLowerCase().replaceAll('-', '_')),
+  }
+}
+
+function parsed(text: string): z.infer<typeof Options> {
   try {
     return Options.parse(JSON.parse(text))
   } catch {
@@ -39,6 +66,14 @@ function optionsOf(query: string): z.infer<typeof Options> {
     return {}
   }
 }
+
+const texts = (values: Record<string, unknown>, nameOf: (key: string) => string): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [
+      nameOf(key),
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  )
 
 function split(text: string, mark: string): [string, string?] {
   const at = text.indexOf(mark)

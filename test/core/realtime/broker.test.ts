@@ -55,8 +55,8 @@ it('a change is put into words once for all who see the same of it', async () =>
   const connections = []
   for (let at = 0; at < 50; at++) {
     const send = (text: string) => heard.push(text) > 0
-    const connection = await app.realtime.connect({ send, end: () => undefined })
-    app.realtime.subscribe(connection.id, ['users/*'], superuser, systemCaller)
+    const connection = await app.realtime.connect({ send, isStalled: () => false, end: () => undefined })
+    await app.realtime.subscribe({ clientId: connection.id, topics: ['users/*'] }, superuser, systemCaller)
     connections.push(connection)
   }
   let written = 0
@@ -69,7 +69,15 @@ it('a change is put into words once for all who see the same of it', async () =>
   // A value that tells when it is written; no stored one does.
   const after = { id: world.a.id, email: 'a@example.com', name } as unknown as StoredRecord
   const change: LoggedChange = {
-    ...{ seq: '1', collection: 'users', record: world.a.id, action: 'update', before: null },
+    ...{
+      seq: '1',
+      xid: 2 ** 40,
+      bytes: 100,
+      collection: 'users',
+      record: world.a.id,
+      action: 'update',
+      before: null,
+    },
     after,
   }
   await app.realtime.heard([change])

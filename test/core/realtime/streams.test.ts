@@ -32,6 +32,9 @@ const settled = async (stream: EventStream) => {
   const witness = await openStream(world.server)
   await witness.subscribe([`${EXCEPTIONS}/*`], world.b.token)
   await quiet(witness, () => create({}, world.b))
+  // What the database was asked is answered and sent, and what is sent next comes after it.
+  await world.server.server.app.realtime.settled()
+  await quiet(witness, () => create({}, world.b))
   witness.close()
   return stream.changes()
 }
