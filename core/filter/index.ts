@@ -21,12 +21,12 @@ export function compile(source: string, scope: Scope): Resolved {
 }
 
 export { cost } from './cost.ts'
-export { equalities } from './equalities.ts'
+export { type Equality, equalities, necessities } from './equalities.ts'
 export { FilterError, ForbiddenFilterError } from './filter-error.ts'
 export { listable, pathsOf } from './listable.ts'
 export { literal } from './literal.ts'
 export { parse } from './parse.ts'
-export { reads } from './reads.ts'
+export { type Reads, reads } from './reads.ts'
 export { resolve, type Scope } from './resolve.ts'
 export type { FieldPath, Resolved } from './resolved.ts'
 export type { Catalog, CollectionShape, FieldShape, FilterContext, FilterRecord } from './shape.ts'
