@@ -37,8 +37,11 @@ export async function startFleet(mode: Mode, size: number): Promise<Fleet> {
     ...(redis && { REDIS_URL: redis.url }),
   }
   let made = 0
+  let running: AsyncDisposableStack = parts
   const start = async () =>
-    parts.use(await startServer([], { env: { ...env, PATCHBASE_DATA_DIR: join(folder, `data-${made++}`) } }))
+    running.use(
+      await startServer([], { env: { ...env, PATCHBASE_DATA_DIR: join(folder, `data-${made++}`) } }),
+    )
   // All at once: they take turns with the migrations.
   const servers = await Promise.all(Array.from({ length: size }, start))
   const [first] = servers as [ServerProcess]
@@ -46,6 +49,7 @@ export async function startFleet(mode: Mode, size: number): Promise<Fleet> {
   const user = await addUser(first, root, 'owner@example.com')
   const agent = await enrol(first, user)
   const held = parts.move()
+  running = held
   return {
     servers,
     redis,

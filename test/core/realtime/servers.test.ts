@@ -1,5 +1,7 @@
 /** Several server processes on one database: what one commits, the streams of all hear. */
 
+import { connect } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import postgres from 'postgres'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type EventStream, openStream } from '../../api/event-stream.ts'
@@ -23,7 +25,7 @@ const listen = async (server: ServerProcess, token: string, topic = TOPIC): Prom
 
 const write = (fleet: Fleet, server: ServerProcess | undefined, name: string, agent = fleet.agent) => {
   if (!server) throw new Error('There is no such server.')
-  const body = { agent_id: agent.id, package_name: name }
+  const body = { agent_id: agent.id, package_name: name, is_active: false }
   return done(server.call('POST', EXCEPTIONS, { token: fleet.user.token, body }))
 }
 
@@ -127,14 +129,30 @@ describe.for(MODES)('by %s', { timeout: 60_000 }, (mode) => {
   test('a server that is killed takes its streams along and nobody else', async () => {
     const fleet = await fleetOf(mode, 3)
     const [a, b, c] = fleet.servers as [ServerProcess, ServerProcess, ServerProcess]
-    const [atA, atB, atC] = await Promise.all([a, b, c].map((server) => listen(server, fleet.user.token)))
-    await write(fleet, a, 'before')
-    await Promise.all([atA, atB, atC].map((stream) => hears(stream as EventStream, 'before')))
-    await c.program.end('SIGKILL')
-    await atC?.ended
+    const streams = await Promise.all([a, b].map((server) => listen(server, fleet.user.token)))
+    const atC = await listen(c, fleet.user.token)
     fleet.servers.pop()
-    await storm(fleet, [atA, atB] as EventStream[], async () => undefined)
-    // One that is new, and one in the middle, are no different.
+    const answered: string[] = []
+    const killed = async () => {
+      const ended: unknown[] = []
+      // In the middle of its writes: what it has answered counts, the rest may or may not have happened.
+      const writers = Array.from({ length: 8 }, async (_, writer) => {
+        for (let at = 0; ended.length === 0; at++) {
+          const written = await write(fleet, c, `c${writer}-${at}`).catch((error) => ended.push(error))
+          if (typeof written === 'object') answered.push(String(written.package_name))
+        }
+      })
+      await hears(atC, 'chain-20')
+      await c.program.end('SIGKILL')
+      await Promise.all([...writers, atC.ended])
+    }
+    await storm(fleet, streams, killed)
+    expect(answered.length).toBeGreaterThan(8)
+    for (const stream of streams) {
+      const names = namesOf(stream)
+      expect(new Set(names).size).toBe(names.length)
+      expect(names).toEqual(expect.arrayContaining(answered))
+    }
     const d = await fleet.join()
     const atD = await listen(d, fleet.user.token)
     await write(fleet, b, 'after')
@@ -149,6 +167,7 @@ describe.for(MODES)('a revocation, by %s', { timeout: 120_000 }, (mode) => {
     const fleet = await fleetOf(mode, 2)
     const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
     const witness = await listen(b, fleet.user.token)
+    const streams: EventStream[] = []
     for (let round = 0; round < ROUNDS; round++) {
       const agent = await enrol(a, fleet.user)
       const stream = await listen(b, agent.token)
@@ -158,21 +177,23 @@ describe.for(MODES)('a revocation, by %s', { timeout: 120_000 }, (mode) => {
       await done(a.call('PATCH', path, { token: fleet.user.token, body: { status: 'revoked' } }))
       await write(fleet, round % 2 ? a : b, `late-${round}`, agent)
       await hears(witness, `late-${round}`)
-      expect(namesOf(stream)).toEqual([`allowed-${round}`])
-      stream.close()
+      streams.push(stream)
     }
+    // Judged at the end: by now whatever was sent has come.
+    for (const [round, stream] of streams.entries()) expect(namesOf(stream)).toEqual([`allowed-${round}`])
   })
 
   test('of a token by a new password at one server: the same', async () => {
     const fleet = await fleetOf(mode, 2)
     const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
     const witness = await listen(b, fleet.root.token)
+    const streams: EventStream[] = []
     for (let round = 0; round < 10; round++) {
       const user = await addUser(a, fleet.root, `user-${round}@example.com`)
       const agent = await enrol(b, user)
       const stream = await listen(b, user.token)
       const own = (name: string, server: ServerProcess) => {
-        const body = { agent_id: agent.id, package_name: name }
+        const body = { agent_id: agent.id, package_name: name, is_active: false }
         return done(server.call('POST', EXCEPTIONS, { token: fleet.root.token, body }))
       }
       await own(`allowed-${round}`, a)
@@ -182,11 +203,74 @@ describe.for(MODES)('a revocation, by %s', { timeout: 120_000 }, (mode) => {
       await done(a.call('PATCH', path, { token: user.token, body }))
       await own(`late-${round}`, round % 2 ? a : b)
       await hears(witness, `late-${round}`)
-      expect(namesOf(stream)).toEqual([`allowed-${round}`])
+      streams.push(stream)
       expect(
         (await b.call('POST', '/api/collections/users/auth-refresh', { token: user.token })).status,
       ).toBe(401)
-      stream.close()
     }
   })
 })
+
+test('tokens, accounts and files of one server are those of all', async () => {
+  const fleet = await fleetOf('postgres', 2)
+  const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
+  const form = new FormData()
+  form.set('name', 'shared')
+  form.set('platform_family', 'debian')
+  form.set('file', new File(['#!/bin/sh\necho shared\n'], 'update.sh'))
+  const path = '/api/collections/scripts/records'
+  const headers = { authorization: fleet.root.token }
+  const uploaded = await fetch(a.url + path, { method: 'POST', body: form, headers })
+  const { id, file } = (await uploaded.json()) as { id: string; file: string }
+  const { token } = await done(a.call('POST', '/api/files/token', { token: fleet.user.token }))
+  const download = await fetch(`${b.url}/api/files/scripts/${id}/${file}?token=${token}`)
+  expect([download.status, await download.text()]).toEqual([200, '#!/bin/sh\necho shared\n'])
+  // They have put the scripts they bring along into one database at the same time.
+  const built = await done(b.call('GET', `${path}?filter=built_in=true&perPage=100`, fleet.user))
+  const names = (built.items as { name: string; platform_family: string }[]).map(
+    (script) => `${script.platform_family}/${script.name}`,
+  )
+  expect(names.length).toBeGreaterThan(0)
+  expect(new Set(names).size).toBe(names.length)
+  expect((await b.call('POST', '/api/collections/users/auth-refresh', fleet.user)).status).toBe(200)
+})
+
+test('a stream that is given topics while its agent is being revoked hears nothing of later', async () => {
+  const fleet = await fleetOf('postgres', 2)
+  const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
+  const agent = await enrol(a, fleet.user)
+  const [stream, witness] = [await openStream(b), await listen(b, fleet.user.token)]
+  const body = JSON.stringify({ clientId: stream.clientId, subscriptions: [TOPIC] })
+  // The request has been let in, and its body comes after the revocation.
+  const answered = slowly(b, agent.token, body, async () => {
+    const path = `/api/collections/agents/records/${agent.id}`
+    await done(a.call('PATCH', path, { token: fleet.user.token, body: { status: 'revoked' } }))
+    await write(fleet, a, 'heard')
+    await hears(witness, 'heard')
+  })
+  expect(await answered).toMatch(/^HTTP\/1.1 [24]0/)
+  await write(fleet, b, 'late', agent)
+  await hears(witness, 'late')
+  await write(fleet, b, 'fence')
+  await hears(witness, 'fence')
+  expect(namesOf(stream)).toEqual([])
+})
+
+/** Posts topics in two pieces, and does something between them; resolves with the answer. */
+async function slowly(
+  { url }: ServerProcess,
+  token: string,
+  body: string,
+  between: () => Promise<void>,
+): Promise<string> {
+  const { hostname, port, host } = new URL(url)
+  const socket = connect(Number(port), hostname).setEncoding('utf8')
+  const head = `POST /api/realtime HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${token}\r\n`
+  const type = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n`
+  socket.write(`${head}${type}\r\n${body.slice(0, 10)}`)
+  // Nothing says when the server has read who it is.
+  await wait(50)
+  await between()
+  socket.write(body.slice(10))
+  return (await socket.toArray()).join('')
+}
