@@ -204,10 +204,10 @@ describe.for(MODES)('a revocation, by %s', { timeout: 120_000 }, (mode) => {
       await own(`late-${round}`, round % 2 ? a : b)
       await hears(witness, `late-${round}`)
       streams.push(stream)
-      expect(
-        (await b.call('POST', '/api/collections/users/auth-refresh', { token: user.token })).status,
-      ).toBe(401)
+      const refreshed = await b.call('POST', '/api/collections/users/auth-refresh', { token: user.token })
+      expect(refreshed.status).toBe(401)
     }
+    for (const [round, stream] of streams.entries()) expect(namesOf(stream)).toEqual([`allowed-${round}`])
   })
 })
 
