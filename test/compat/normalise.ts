@@ -3,7 +3,7 @@ import type { Answer, Side } from './side.ts'
 const ID = /^[a-z0-9]{15}$/
 const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z$/
 const TOKEN = /^[\w-]+\.([\w-]+)\.[\w-]+$/
-const RANDOM_SUFFIX = /_[a-z0-9]{10}(?=\.|$|_[a-z0-9]{10})/g
+const RANDOM_SUFFIX = /(?<!^pbc)_[a-z0-9]{10}(?=\.|$|_[a-z0-9]{10})/g
 const MINUTES = 60_000
 
 /**

@@ -2,7 +2,9 @@
 export const PEOPLE = ['guest', 'root', 'alice', 'bob', 'agent', 'other'] as const
 export type Who = (typeof PEOPLE)[number]
 
-export type Part = { name: string; text: string } | { name: string; file: string; content: string | Uint8Array }
+export type Part =
+  | { name: string; text: string }
+  | { name: string; file: string; content: string | Uint8Array }
 
 /**
  * One request, the same for both sides. `$name` stands for the id of a person, `$name.a.b` for what an earlier

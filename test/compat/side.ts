@@ -41,7 +41,11 @@ export async function exchange(side: Side, step: Step): Promise<Answer> {
     method: step.method,
     headers,
     redirect: 'manual',
-    body: step.parts ? formOf(step, fill) : step.body === undefined ? undefined : Buffer.from(fill(step.body)),
+    body: step.parts
+      ? formOf(step, fill)
+      : step.body === undefined
+        ? undefined
+        : Buffer.from(fill(step.body)),
   })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.startsWith('application/json')

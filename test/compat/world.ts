@@ -91,7 +91,12 @@ async function addPeople(us: Ours, them: RealPocketBase, ours: Side, theirs: Sid
   }
 }
 
-async function addRow({ collection, body }: Row, ours: Side, theirs: Side, known: Set<string>): Promise<void> {
+async function addRow(
+  { collection, body }: Row,
+  ours: Side,
+  theirs: Side,
+  known: Set<string>,
+): Promise<void> {
   const path = `/api/collections/${collection}/records`
   const real = Object.fromEntries(
     Object.entries(body).map(([key, value]) => [

@@ -8,7 +8,13 @@ const preflight = (path: string, headers: Record<string, string>): Case => ({
 const sent = (type: string, body: string | undefined): Case => ({
   title: `POST things as "${type}": ${body}`,
   steps: [
-    { as: 'guest', method: 'POST', path: '/api/collections/things/records', body, headers: { 'content-type': type } },
+    {
+      as: 'guest',
+      method: 'POST',
+      path: '/api/collections/things/records',
+      body,
+      headers: { 'content-type': type },
+    },
   ],
 })
 
@@ -58,8 +64,14 @@ export const http: Case[] = [
   ]),
   preflight('/api/health', {}),
   preflight('/api/health', { origin: 'https://x.example' }),
-  preflight('/nothing/at/all', { origin: 'https://x.example', 'access-control-request-headers': 'authorization,x-a' }),
-  preflight('/api/collections/things/records', { 'access-control-request-headers': 'x-a', 'access-control-request-method': 'POST' }),
+  preflight('/nothing/at/all', {
+    origin: 'https://x.example',
+    'access-control-request-headers': 'authorization,x-a',
+  }),
+  preflight('/api/collections/things/records', {
+    'access-control-request-headers': 'x-a',
+    'access-control-request-method': 'POST',
+  }),
   ...['/api/health', '/api/nothing', '/api/collections/vaults/records'].map((path) => ({
     title: `GET ${path} from another origin`,
     steps: [{ as: 'guest' as const, method: 'GET', path, headers: { origin: 'https://x.example' } }],

@@ -1,0 +1,33 @@
+import { differenceOf } from './compare.ts'
+import { normalise } from './normalise.ts'
+import type { Step } from './request.ts'
+import { exchange } from './side.ts'
+import type { World } from './world.ts'
+
+const CHOSEN = /(?<![a-z0-9])[a-z0-9]{15}(?![a-z0-9])/g
+
+/** The same step on both sides: undefined, or the step and what differs. */
+export async function compared(world: World, step: Step): Promise<string | undefined> {
+  // An id that a step names is its own choice, and so the same on both sides.
+  const chosen = `${step.path} ${step.body ?? ''}`.match(CHOSEN) ?? []
+  const known = new Set([...world.known, ...chosen])
+  const [ours, theirs] = await Promise.all(
+    [world.ours, world.theirs].map(async (side) => normalise(await exchange(side, step), side, known)),
+  )
+  const difference = differenceOf(ours, theirs)
+  return difference && `${lineOf(step)}\n${difference}`
+}
+
+/** The step as a person would write it down. */
+export function lineOf({ as, method, path, body, headers, parts }: Step): string {
+  const plain = path.replace(/%[0-9a-f]{2}(?:%[0-9a-f]{2})*/gi, (codes) => {
+    try {
+      return decodeURIComponent(codes)
+    } catch {
+      // No UTF-8: it is shown as it was sent.
+      return codes
+    }
+  })
+  const rest = [headers && JSON.stringify(headers), parts && JSON.stringify(parts), body]
+  return [as, method, plain, ...rest.filter((part) => part !== undefined)].join(' ').slice(0, 1000)
+}
