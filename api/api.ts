@@ -6,6 +6,7 @@ import { deviceApproval } from './device-approval.ts'
 import type { Env } from './env.ts'
 import { loginLimit } from './login-limit.ts'
 import { answer, errors } from './middleware/errors.ts'
+import { fields } from './middleware/fields.ts'
 import { headers } from './middleware/headers.ts'
 import { identity } from './middleware/identity.ts'
 import { authorize } from './pages/authorize.ts'
@@ -33,6 +34,7 @@ export function createApi(app: App, publicUrl: () => string) {
       return answer(c, new NotFound(reading ? 'File not found.' : undefined))
     })
     .use(headers)
+    .use(fields)
     .use(identity(app))
     .route('/', records(app))
     .route('/', auth(app, logins))

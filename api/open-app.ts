@@ -54,6 +54,7 @@ export async function openApp(config: Config, given: Given = {}): Promise<OpenAp
   const doorbell = parts.use(await openDoorbell({ config, connection, database, log }))
   const app = await createApp({ config, log, clock, database, files, doorbell, collections, hooks })
   parts.defer(() => app.settled())
+  parts.defer(() => app.mail.close())
   const held = parts.move()
   return { app, failed, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

@@ -12,5 +12,5 @@ export const users = defineCollection({
     avatar: file({ maxBytes: 5 * 1_048_576 }),
   },
   rules: { list: self, view: self, create: '', update: self, delete: self },
-  auth: { tokenSeconds: 432_000, password: true, refreshable: true },
+  auth: { tokenSeconds: 432_000, password: true, refreshable: true, otpSeconds: 180 },
 })

@@ -16,6 +16,8 @@ export type AuthOptions = {
   tokenSeconds: number
   password: boolean
   refreshable: boolean
+  /** Sign-in by a code that is mailed, good for so long. It is off where no mail can be sent. */
+  otpSeconds?: number
   /** A rule on the auth record; where it does not hold, every token of that record is dead. */
   active?: string
 }

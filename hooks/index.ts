@@ -9,6 +9,7 @@ import enrolmentTokens from './enrolment-tokens.ts'
 import { endLeases } from './jobs/end-leases.ts'
 import { expireOperations } from './jobs/expire-operations.ts'
 import { forgetDeviceCodes } from './jobs/forget-device-codes.ts'
+import { forgetExpiredOtps } from './jobs/forget-otps.ts'
 import { recheckStreams } from './jobs/recheck-streams.ts'
 import { sweepFiles } from './jobs/sweep-files.ts'
 import { trimChangeLog } from './jobs/trim-change-log.ts'
@@ -39,5 +40,6 @@ export const jobs: readonly Job[] = [
   recheckStreams,
   trimChangeLog,
   forgetDeviceCodes,
+  forgetExpiredOtps,
   sweepFiles,
 ]

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import type { AppError } from '../../core/errors.ts'
 import type { RequestContext } from '../env.ts'
 
 type Html = ReturnType<typeof html>
@@ -43,3 +44,10 @@ export function page(
 
 export const problem = (message: string | undefined) =>
   message ? html`<p class="error" role="alert">${message}</p>` : ''
+
+/** The first field that is wrong, in words. */
+export function sentenceOf({ message, data }: AppError): string {
+  const [first] = Object.entries(data)
+  const detail = first?.[1].message
+  return first && typeof detail === 'string' ? `${first[0]}: ${detail}` : message
+}

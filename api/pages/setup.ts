@@ -1,12 +1,12 @@
 import { type Context, Hono } from 'hono'
 import { html } from 'hono/html'
 import type { App } from '../../core/app.ts'
-import { AppError, type FieldErrors } from '../../core/errors.ts'
+import { AppError } from '../../core/errors.ts'
 import { rateLimit } from '../../core/rate-limit.ts'
 import { createFirstAccounts, isFirstRun, isSetupToken } from '../../core/setup.ts'
 import { withBody } from '../body/read.ts'
 import type { Env } from '../env.ts'
-import { page, problem } from './layout.ts'
+import { page, problem, sentenceOf } from './layout.ts'
 
 const TRIES = 20
 const WINDOW_SECONDS = 60
@@ -74,11 +74,4 @@ export function setup(app: App, publicUrl: () => string) {
         )
       }),
     )
-}
-
-/** The first field that is wrong, in words. */
-function sentenceOf({ message, data }: AppError): string {
-  const [first] = Object.entries(data as FieldErrors)
-  const detail = first?.[1].message
-  return first && typeof detail === 'string' ? `${first[0]}: ${detail}` : message
 }

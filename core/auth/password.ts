@@ -10,6 +10,12 @@ const derive = promisify(argon2)
 const COST = { memory: 19_456, passes: 2, parallelism: 1 }
 const TAG_BYTES = 32
 
+/** Characters; the bounds are PocketBase's, so that an account can be taken there and back. */
+export const PASSWORD_MIN = 8
+export const PASSWORD_MAX = 71
+/** Bytes beyond which nothing is read as a password at all. */
+export const PASSWORD_BYTES_READ = 72
+
 /** Two hashes fill two cores and 40 MiB; more at once would let a login flood starve everything else. */
 const inTurn = turns(2, 20, () => new TooManyRequests(2, 'Too many sign-ins at once, please try again.'))
 

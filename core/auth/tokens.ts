@@ -28,6 +28,9 @@ export type Told = Pick<Claims, 'refreshable' | 'email' | 'newEmail'>
 
 export type Tokens = ReturnType<typeof createTokens>
 
+/** Two e-mail addresses of the longest kind, and the rest. */
+const LENGTH_MAX = 4000
+
 const decode = createDecoder()
 
 /**
@@ -64,7 +67,7 @@ export function createTokens(secrets: Secrets, now: () => Date) {
 
     /** What a token claims, before anything is believed of it; undefined when it is none. */
     peek(token: string): Claims | undefined {
-      if (token.length > 2000) return undefined
+      if (token.length > LENGTH_MAX) return undefined
       try {
         return Claims.safeParse(decode(token)).data
       } catch {

@@ -50,6 +50,10 @@ export const actingAs = (caller: Caller, act: string, trusted = false): Caller =
     trusted: { value: trusted, enumerable: true },
   }) as Caller
 
+/** The same request in the right of somebody else, such as the one who has just signed in by it. */
+export const inRightOf = (caller: Caller, actor: Actor): Caller =>
+  Object.create(caller, { actor: { value: actor, enumerable: true } }) as Caller
+
 /** Queries and headers stay unread until a rule reads them: the caller may have to put them together first. */
 export function filterContext(
   caller: Caller,

@@ -1,12 +1,9 @@
-import { hashPassword, verifyPassword } from '../auth/password.ts'
+import { hashPassword, PASSWORD_MAX, PASSWORD_MIN, verifyPassword } from '../auth/password.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
 import { BadRequest, type FieldError, type FieldErrors } from '../errors.ts'
 import { randomText } from '../id.ts'
 import { type Caller, isSuperuser } from './actor.ts'
 import { failed } from './validate.ts'
-
-const PASSWORD_MIN = 8
-const PASSWORD_MAX = 71
 
 const blank: FieldError = { code: 'validation_required', message: 'Cannot be blank.' }
 const mismatch: FieldError = { code: 'validation_values_mismatch', message: "Values don't match." }

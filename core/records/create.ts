@@ -3,6 +3,7 @@ import type { Collection, StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
 import { BadRequest } from '../errors.ts'
 import type { Upload } from '../files/storage.ts'
+import { toText } from '../fields/text.ts'
 import { newId } from '../id.ts'
 import { formatTime } from '../time.ts'
 import { allows, refuseIfClosed } from './access.ts'
@@ -18,6 +19,8 @@ import { write } from './write.ts'
 export type Input = {
   body: Readonly<Record<string, unknown>>
   uploads?: readonly Upload[]
+  /** Updates: throws when the record, as it stands when it is written, is not the one that was meant. */
+  judge?(stored: StoredRecord): void
   /** Relations to show in the answer. */
   expand?: string
 }
@@ -38,7 +41,7 @@ export async function create(
   record.id = chosenId(collection, body)
   if (!(await allows(app, database, collection, 'create', record, caller, body)))
     throw new BadRequest(failed('create'))
-  const files = nameUploads(collection, record, null, uploads, 'create')
+  const files = await nameUploads(collection, record, null, uploads)
   if (collection.auth) guardIdentity(record, null, caller)
 
   const { event, fragments, guards, revealed, refusal } = openEvent({
@@ -60,8 +63,8 @@ export async function create(
     after.id ||= newId()
     after.created = formatTime(now)
     after.updated = formatTime(app.clock())
-    validate(collection, after, 'create')
-    const kept = await keepUploads(app.files, collection, after, files)
+    await validate({ app, database, collection, action: 'create', fileErrors: files.errors }, after)
+    const kept = await keepUploads(app.files, collection, after, files.named)
     try {
       const change = { collection, caller, now, fragments, guards }
       const written = await write(database, { ...change, action: 'create', before: null, after })
@@ -84,4 +87,4 @@ export async function create(
 
 /** Auth records get their ids from the server alone: an id once used in a rule must not be taken again. */
 const chosenId = (collection: Collection, { id }: Readonly<Record<string, unknown>>): string =>
-  collection.auth || id === undefined || id === null ? '' : String(id)
+  collection.auth ? '' : toText(id)

@@ -45,18 +45,19 @@ async function updateOnce(
   database: Executor,
   collection: Collection,
   id: string,
-  { body, uploads = [] }: Input,
+  { body, uploads = [], judge }: Input,
   caller: Caller,
 ): Promise<Outcome> {
   const found = await readVersion(database, collection, id)
   if (!found) throw new NotFound()
   const { record: before, version } = found
+  judge?.(before)
   if (!(await allows(app, database, collection, 'update', before, caller, body))) throw new NotFound()
   refuseNewId(before, body)
 
   const now = app.clock()
   const record = applyBody(collection, before, body)
-  const files = nameUploads(collection, record, before, uploads, 'update')
+  const files = await nameUploads(collection, record, before, uploads)
   if (collection.auth) guardIdentity(record, before, caller)
   const { event, fragments, guards, revealed, refusal } = openEvent({
     app,
@@ -85,8 +86,8 @@ async function updateOnce(
     after.id = before.id
     after.created = before.created
     after.updated = formatTime(now)
-    validate(collection, after, 'update')
-    const kept = await keepUploads(app.files, collection, after, files)
+    await validate({ app, database, collection, action: 'update', fileErrors: files.errors }, after)
+    const kept = await keepUploads(app.files, collection, after, files.named)
     try {
       const change = { collection, caller, now, fragments, guards }
       const written = await write(database, { ...change, action: 'update', before, after, version })
