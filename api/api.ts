@@ -1,18 +1,22 @@
 // Every route on one screen. Routes know `core` alone and reach records through `app`.
 import { Hono } from 'hono'
 import type { App } from '../core/app.ts'
+import type { LinkTo } from '../core/auth/mailed-token.ts'
 import { NotFound } from '../core/errors.ts'
 import { deviceApproval } from './device-approval.ts'
 import type { Env } from './env.ts'
 import { loginLimit } from './login-limit.ts'
+import { mailLimit } from './mail-limit.ts'
 import { answer, errors } from './middleware/errors.ts'
 import { fields } from './middleware/fields.ts'
 import { headers } from './middleware/headers.ts'
 import { identity } from './middleware/identity.ts'
+import { authPages } from './pages/auth.ts'
 import { authorize } from './pages/authorize.ts'
 import { setup } from './pages/setup.ts'
 import { agent } from './routes/agent.ts'
 import { auth } from './routes/auth.ts'
+import { authMail } from './routes/auth-mail.ts'
 import { collections } from './routes/collections.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
@@ -25,6 +29,8 @@ export type Api = ReturnType<typeof createApi>
 
 export function createApi(app: App, publicUrl: () => string) {
   const logins = loginLimit()
+  const mails = mailLimit()
+  const linkTo: LinkTo = (name, token) => `${publicUrl()}/auth/${name}?token=${token}`
   const approval = deviceApproval(app)
   return new Hono<Env>()
     .onError(errors(app))
@@ -37,7 +43,9 @@ export function createApi(app: App, publicUrl: () => string) {
     .use(fields)
     .use(identity(app))
     .route('/', records(app))
-    .route('/', auth(app, logins))
+    .route('/', auth(app, logins, mails))
+    .route('/', authMail(app, logins, mails, linkTo))
+    .route('/', authPages(app, logins, mails))
     .route('/', collections(app))
     .route('/', realtime(app))
     .route('/', files(app))
