@@ -102,7 +102,8 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
       if (!index || !record) return
       const texts = new Map<string, string>()
       for (const group of index.candidates(record))
-        if (group.asks) inquiry.ask(group, change, told)
+        if (!names(group, record)) continue
+        else if (group.asks) inquiry.ask(group, change, told)
         else judge(group, change, texts)
     },
 
@@ -122,8 +123,10 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
       let inquiries = 0
       for (const change of changes) {
         const record = imageOf(change)
-        for (const subscription of (record && wanted.get(change.collection)?.candidates(record)) ?? []) {
+        if (!record) continue
+        for (const subscription of wanted.get(change.collection)?.candidates(record) ?? []) {
           const group = subscription.group as Group
+          if (!names(group, record)) continue
           if (!group.asks) judge(group, change, new Map(), subscription)
           else if (++inquiries <= RESUMED_INQUIRIES_MAX) inquiry.ask(group, change, told, subscription)
         }
@@ -135,3 +138,6 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
 /** What a change is judged by: the record as it is after it, or as it was before it went. */
 export const imageOf = ({ action, before, after }: LoggedChange): StoredRecord | null =>
   action === 'delete' ? before : after
+
+/** A topic of one record is indexed by whatever spreads best, which need not be the record's id. */
+const names = ({ topic }: Group, { id }: StoredRecord): boolean => topic.record === '*' || topic.record === id
