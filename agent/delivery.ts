@@ -23,6 +23,8 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
   const repeated = new Set<string>()
   /** Operations to leave alone until a moment of `performance.now()`. */
   const notBefore = new Map<string, number>()
+  /** How often in a row an operation could not be gone on with. */
+  const failed = new Map<string, number>()
   /** Jobs that are being settled: what could not be written down while the disk was full, say. */
   const settling = new Set<string>()
   let current: { id: string; halt: AbortController; done: Promise<void> } | undefined
@@ -40,12 +42,15 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
   const work = async (operation: Operation, halt: AbortController) => {
     try {
       const ended = await runOperation(context, operation, halt)
+      failed.delete(operation.id)
       if (ended === 'over') notBefore.set(operation.id, performance.now() + timings.listMs)
       else if ('finished' in ended) report(ended.finished)
       else notBefore.set(operation.id, performance.now() + ended.retryAfterMs)
     } catch (error) {
       log.warn('The operation could not be gone on with now.', { id: operation.id, reason: reasonOf(error) })
-      notBefore.set(operation.id, performance.now() + timings.backoffMaxMs * Math.random())
+      const attempt = failed.get(operation.id) ?? 0
+      failed.set(operation.id, attempt + 1)
+      notBefore.set(operation.id, performance.now() + backoffMs(attempt, backoffOf(timings)))
     }
     current = undefined
     bell.ring()
@@ -106,7 +111,8 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
       current = { id: next.id, halt, done: Promise.resolve() }
       current.done = work(next, halt)
     }
-    for (const id of notBefore.keys()) if (!open.has(id)) notBefore.delete(id)
+    for (const memory of [notBefore, failed])
+      for (const id of memory.keys()) if (!open.has(id)) memory.delete(id)
   }
 
   const subscribe = async () => {
