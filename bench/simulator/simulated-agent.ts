@@ -37,6 +37,8 @@ export type World = {
 export class SimulatedAgent {
   id = ''
   transport: LeanTransport | undefined
+  /** How often its stream was opened and subscribed. */
+  subscriptions = 0
   #world: World
   #host: InventedHost
   #refreshToken = ''
@@ -80,12 +82,17 @@ export class SimulatedAgent {
     const scripts = pretendedScripts(journal, plan, (operation) => ledger.started(operation))
     const { signal: stop } = this.#stop
 
+    const count = () => {
+      this.subscriptions++
+    }
+
     return new Promise((subscribed) => {
       const told = watchedTransport(troubled, ledger)
       const transport: typeof told = {
         ...told,
         subscribe(topic, subscriber) {
           const opened = () => {
+            count()
             subscribed()
             subscriber.opened()
           }
