@@ -14,7 +14,8 @@ export type EventStream = {
   events: StreamEvent[]
   /** What record events there were, without the greeting. */
   changes(): (RecordEvent & { topic: string })[]
-  subscribe(topics: unknown, token?: string): Promise<number>
+  /** `lastEventId` is what an earlier stream has seen last. */
+  subscribe(topics: unknown, token?: string, lastEventId?: unknown): Promise<number>
   /** Resolves with the first event, of now or later, for which it holds. */
   next(holds: (event: StreamEvent) => boolean): Promise<StreamEvent>
   /** Resolves when the server has ended the stream. */
@@ -69,8 +70,8 @@ export async function openStream(server: Reachable, token?: string): Promise<Eve
       events
         .filter(({ event }) => event !== 'PB_CONNECT')
         .map(({ event, json }) => ({ topic: event, ...(json as RecordEvent) })),
-    async subscribe(topics, caller) {
-      const body = { clientId, subscriptions: topics }
+    async subscribe(topics, caller, lastEventId) {
+      const body = { clientId, subscriptions: topics, lastEventId }
       return (await server.call('POST', '/api/realtime', { body, token: caller })).status
     },
     next,
