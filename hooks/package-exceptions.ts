@@ -21,13 +21,14 @@ async function refuseCrowd({
   database,
   record,
 }: WriteEvent<RecordOf<typeof packageExceptions>>): Promise<void> {
+  if (!record.is_active) return
   const others = await findAll(
     database,
     packageExceptions,
     `"agent_id" = $1 and "lxc_id" = $2 and "is_active" and "id" <> $3 limit ${PER_TARGET_MAX}`,
     [record.agent_id, record.lxc_id, record.id],
   )
-  if (record.is_active && others.length >= PER_TARGET_MAX)
+  if (others.length >= PER_TARGET_MAX)
     throw new Conflict(
       `The target has ${PER_TARGET_MAX} active exceptions already; delete some, or use "*" in a name.`,
     )
