@@ -24,6 +24,8 @@ export function normalise(answer: Answer, side: Side, known: ReadonlySet<string>
   }
   const walk = (value: unknown): unknown => {
     if (typeof value === 'string') return text(value)
+    // JSON knows a negative zero; nobody else should.
+    if (value === 0) return 0
     if (Array.isArray(value)) return value.map(walk)
     if (typeof value !== 'object' || value === null) return value
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner)]))

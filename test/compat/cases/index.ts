@@ -1,4 +1,9 @@
 import type { Case } from '../request.ts'
+import { auth } from './auth.ts'
+import { batches } from './batch.ts'
+import { expand } from './expand.ts'
+import { fields } from './fields.ts'
+import { files } from './files.ts'
 import { language } from './filters.ts'
 import { http } from './http.ts'
 import { lists } from './lists.ts'
@@ -6,4 +11,15 @@ import { records } from './records.ts'
 import { rules } from './rules.ts'
 
 // The reading chapters come first: what they list is then the same in every run.
-export const chapters: Record<string, Case[]> = { lists, language, http, rules, records }
+export const chapters: Record<string, Case[]> = {
+  lists,
+  language,
+  expand,
+  fields,
+  http,
+  rules,
+  records,
+  files,
+  auth,
+  batches,
+}
