@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { type Socket, SocketAddress } from 'node:net'
 
 /** Quiet connections are asked whether anybody is there; the system gives up after ten questions a second apart. */
-const QUIET_MILLISECONDS = 15_000
-const LOOK_MILLISECONDS = 15_000
+const QUIET_MS = 15_000
+const LOOK_MS = 15_000
 /** Repeats without an answer; on any usual way they take 6 s, and the system itself would go on for 15 minutes. */
 const REPEATS = 5
 
@@ -12,7 +12,7 @@ const REPEATS = 5
  * Node cannot set TCP's user timeout, so what the system knows of its own repeats is read where Linux shows it.
  * Elsewhere the questions to quiet connections must do. Returns what takes a connection under watch.
  */
-export function watchHalfOpen(): (socket: Socket) => void {
+export function watchHalfOpen(quietMs = QUIET_MS, lookMs = LOOK_MS): (socket: Socket) => void {
   const sockets = new Map<string, Socket>()
   let timer: NodeJS.Timeout | undefined
 
@@ -23,12 +23,12 @@ export function watchHalfOpen(): (socket: Socket) => void {
   }
 
   return (socket) => {
-    socket.setKeepAlive(true, QUIET_MILLISECONDS)
+    socket.setKeepAlive(true, quietMs)
     const { remoteAddress, remotePort } = socket
     if (!remoteAddress || !remotePort) return
     const key = peerKey(remoteAddress, remotePort)
     sockets.set(key, socket)
-    timer ??= setInterval(() => void look(), LOOK_MILLISECONDS).unref()
+    timer ??= setInterval(() => void look(), lookMs).unref()
     socket.once('close', () => {
       if (sockets.get(key) === socket) sockets.delete(key)
       if (sockets.size > 0) return
