@@ -63,17 +63,32 @@ async function storm(fleet: Fleet, streams: EventStream[], during: () => Promise
   }
 }
 
-const terminateListeners = async (fleet: Fleet): Promise<number> => {
+/** Statements beside those of the servers. */
+const beside = async <T>(fleet: Fleet, work: (sql: postgres.Sql) => Promise<T>): Promise<T> => {
   const sql = postgres({ ...connectionOf(fleet.databaseUrl), max: 1 })
   try {
-    const ended = await sql`
-      select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name = 'patchbase-doorbell' and datname = current_database()`
-    return ended.length
+    return await work(sql)
   } finally {
     await sql.end()
   }
 }
+
+const terminateListeners = (fleet: Fleet): Promise<number> =>
+  beside(fleet, async (sql) => {
+    const ended = await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'patchbase-doorbell' and datname = current_database()`
+    return ended.length
+  })
+
+/** How many connections the servers have, by what they are for. */
+const connectionsOf = (fleet: Fleet) =>
+  beside(fleet, async (sql) => {
+    const rows = await sql<{ name: string; count: number }[]>`
+      select application_name as name, count(*)::int as count from pg_stat_activity
+      where application_name like 'patchbase%' and datname = current_database() group by 1`
+    return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
+  })
 
 const connectionOf = (databaseUrl: string) => {
   const url = new URL(databaseUrl)
@@ -107,6 +122,10 @@ describe.for(MODES)('by %s', { timeout: 60_000 }, (mode) => {
     const fleet = await fleetOf(mode, 3)
     const streams = await Promise.all(fleet.servers.map((server) => listen(server, fleet.user.token)))
     await storm(fleet, streams, async () => undefined)
+    // The budget in docs/architecture.md.
+    const { patchbase = 0, ...others } = await connectionsOf(fleet)
+    expect(patchbase).toBeLessThanOrEqual(3 * 10)
+    expect(others).toEqual(mode === 'postgres' ? { 'patchbase-doorbell': 3 } : {})
   })
 
   test('nothing is lost, doubled or out of order when the doorbell breaks meanwhile', async () => {
