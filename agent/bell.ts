@@ -1,24 +1,27 @@
 export type Bell = {
-  ring(): void
+  /** Asks for work within `withinMs`: at once, or together with what else comes until then. */
+  ring(withinMs?: number): void
   /** Returns when it was rung since the last wait, after `ms`, or when `signal` is aborted. */
   wait(ms: number, signal: AbortSignal): Promise<void>
 }
 
 /** Many rings during one piece of work are one ring. */
 export const createBell = (): Bell => {
-  let rung = false
-  let wake = () => {
-    rung = true
-  }
+  let due = Number.POSITIVE_INFINITY
+  let wake: () => void = () => undefined
   return {
-    ring() {
-      rung = true
+    ring(withinMs = 0) {
+      due = Math.min(due, performance.now() + withinMs)
       wake()
     },
     async wait(ms, signal) {
-      if (!rung && !signal.aborted) {
+      const end = performance.now() + ms
+      for (;;) {
+        const left = Math.min(end, due) - performance.now()
+        if (left <= 0 || signal.aborted) break
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(done, ms)
+          // A millisecond more than a timer may come too early by.
+          const timer = setTimeout(done, left + 1)
           function done() {
             clearTimeout(timer)
             signal.removeEventListener('abort', done)
@@ -28,7 +31,7 @@ export const createBell = (): Bell => {
           wake = done
         })
       }
-      rung = false
+      due = Number.POSITIVE_INFINITY
     },
   }
 }

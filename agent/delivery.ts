@@ -1,6 +1,7 @@
 import { aborted, backoffMs, sleep } from './backoff.ts'
 import { createBell } from './bell.ts'
 import type { Context } from './context.ts'
+import { ECHO_MS, isEcho } from './echo.ts'
 import { Revoked, reasonOf } from './errors.ts'
 import type { Job } from './journal.ts'
 import { runOperation } from './operation.ts'
@@ -118,7 +119,10 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
   const subscribe = async () => {
     for (let attempt = 0; !stop.aborted; attempt++) {
       try {
-        await transport.subscribe('patch_operations/*', { opened: bell.ring, rang: bell.ring })
+        await transport.subscribe('patch_operations/*', {
+          opened: () => bell.ring(),
+          rang: (event) => bell.ring(isEcho(event, journal) ? ECHO_MS : 0),
+        })
         log.info('Subscribed.')
         return
       } catch (error) {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { backoffMs, sleep } from './backoff.ts'
 import { sendClaim } from './claim.ts'
 import type { Context } from './context.ts'
@@ -19,22 +19,28 @@ export const reportFields = ({ claim, verdict = {} }: Job): Record<string, strin
   ...(verdict.message ? { error_message: verdict.message } : {}),
 })
 
-const spools = ({ journal }: Context, job: Job): Record<string, Upload> =>
-  Object.fromEntries(
-    (['stdout', 'stderr'] as const).flatMap((stream) => {
-      const path = journal.path(job.id, stream)
-      return existsSync(path) ? [[`${stream}_file`, { path, maxBytes: SPOOL_BYTES_MAX }]] : []
-    }),
-  )
+/** The script's output as files. Of an empty one only the size is sent: the server need not keep a file of it. */
+const spools = ({ journal }: Context, job: Job) => {
+  const files: Record<string, Upload> = {}
+  const sizes: Record<string, string> = {}
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const path = journal.path(job.id, stream)
+    const size = statSync(path, { throwIfNoEntry: false })?.size
+    if (size === 0) sizes[`${stream}_size`] = '0'
+    else if (size !== undefined) files[`${stream}_file`] = { path, maxBytes: SPOOL_BYTES_MAX }
+  }
+  return { files, sizes }
+}
 
 /** Reports one job until the server has it, refuses it for good, or the agent stops. */
 export const reportJob = async (context: Context, job: Job): Promise<void> => {
   const { transport, journal, log, stop, timings } = context
-  let files = spools(context, job)
+  const { sizes, ...spooled } = spools(context, job)
+  let { files } = spooled
   let claimedAgain = false
   for (let attempt = 0; !stop.aborted; attempt++) {
     try {
-      await transport.upload(`/api/patches/${job.id}/result`, reportFields(job), files)
+      await transport.upload(`/api/patches/${job.id}/result`, { ...reportFields(job), ...sizes }, files)
       journal.save({ ...job, state: 'acknowledged', acknowledgedAt: new Date().toISOString() })
       log.info('The server has the result.', { id: job.id })
       return

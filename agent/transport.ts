@@ -13,7 +13,7 @@ export type Download = { sha256: string; size: number }
 export type Subscriber = {
   /** Every time the stream stands and the subscription was acknowledged: the moment to list. */
   opened: () => void
-  /** Something changed. What, is read from the list; the event itself is for those who watch the agent. */
+  /** Something changed. What, is read from the list; the event only says how soon. */
   rang: (event?: unknown) => void
 }
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { backoffMs } from '../../agent/backoff.ts'
 import { createBell } from '../../agent/bell.ts'
 import { readCommand } from '../../agent/cli.ts'
+import { isEcho } from '../../agent/echo.ts'
 import { createLog, formatLine } from '../../agent/log.ts'
 import { parseStat } from '../../agent/process.ts'
 
@@ -23,6 +24,41 @@ test('a ring during work is not lost', async () => {
   bell.ring()
   await waiting
   await bell.wait(1, never)
+})
+
+test('a ring that may wait comes with the next one that may not, or at its own time', async () => {
+  const bell = createBell()
+  const never = new AbortController().signal
+  bell.ring(60_000)
+  bell.ring()
+  await bell.wait(60_000, never)
+  const began = performance.now()
+  const waiting = bell.wait(60_000, never)
+  bell.ring(60_000)
+  bell.ring(50)
+  await waiting
+  expect(performance.now() - began).toBeGreaterThanOrEqual(50)
+})
+
+test.each([
+  ['its own claim', { action: 'update', record: { status: 'running', claim: 'mine' } }, 'running', true],
+  ['its own report', { action: 'update', record: { status: 'failed', claim: 'mine' } }, 'finished', true],
+  [
+    'a request to stop',
+    { action: 'update', record: { status: 'running', claim: 'mine', cancel_requested_at: '2026-01-01' } },
+    'running',
+    false,
+  ],
+  ['a lost lease', { action: 'update', record: { status: 'failed', claim: 'mine' } }, 'running', false],
+  ['another claim', { action: 'update', record: { status: 'running', claim: 'other' } }, 'running', false],
+  ['an open one', { action: 'update', record: { status: 'pending', claim: '' } }, undefined, false],
+  ['a new one', { action: 'create', record: { status: 'pending', claim: '' } }, undefined, false],
+  ['what cannot be read', undefined, 'running', false],
+] as const)('an event of %s: is it an echo of what the agent did itself?', (_, event, state, echo) => {
+  const job = { id: 'one', mode: 'apply', claim: 'mine', createdAt: '' }
+  const read = () => state && { ...job, state }
+  const told = event && { ...event, record: { id: 'one', ...event.record } }
+  expect(isEcho(told, { read })).toBe(echo)
 })
 
 test('one event is one line', () => {

@@ -35,6 +35,16 @@ test('an operation: verified, claimed, run with its arguments, reported with bot
   expect(at('POST /api/realtime')).toBeLessThan(at('/validate'))
 })
 
+test('an output that is empty is told by its size', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder(server.url)
+  await using agent = start(state.folder)
+  await agent.says(/Subscribed/)
+  const result = await server.resultOf(server.order('echo done').id)
+  expect(result).toMatchObject({ exit_code: '0', stdout_file: 'done\n', stderr_size: '0' })
+  expect(result.stderr_file).toBeUndefined()
+})
+
 test('a heartbeat carries the facts, and status tells what happened', async () => {
   await using server = await StandIn.start()
   using state = stateFolder(server.url)
