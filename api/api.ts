@@ -17,6 +17,7 @@ import { setup } from './pages/setup.ts'
 import { agent } from './routes/agent.ts'
 import { auth } from './routes/auth.ts'
 import { authMail } from './routes/auth-mail.ts'
+import { batch } from './routes/batch.ts'
 import { collections } from './routes/collections.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
@@ -43,6 +44,7 @@ export function createApi(app: App, publicUrl: () => string) {
     .use(fields)
     .use(identity(app))
     .route('/', records(app))
+    .route('/', batch(app))
     .route('/', auth(app, logins, mails))
     .route('/', authMail(app, logins, mails, linkTo))
     .route('/', authPages(app, logins, mails))

@@ -3,7 +3,7 @@ import { createTokens, type Tokens } from './auth/tokens.ts'
 import type { Clock } from './clock.ts'
 import type { Collection, StoredRecord } from './collection.ts'
 import type { Config } from './config.ts'
-import type { Database, Executor } from './db/database.ts'
+import { type Database, type Executor, Unreachable } from './db/database.ts'
 import type { FileStore } from './files/storage.ts'
 import type { BoundHooks, Hooks, WriteEvent, Written } from './hooks.ts'
 import type { Log } from './log.ts'
@@ -37,6 +37,8 @@ export type App = {
   committed(executor: Executor, what: Settled, event: WriteEvent): void
   /** A record was changed or deleted, and with it the files that it does not name any more. */
   released(executor: Executor, collection: Collection, before: StoredRecord, after: StoredRecord | null): void
+  /** What to take back if the transaction is rolled back; outside of one, nothing is. */
+  undoing(executor: Executor, undo: () => Promise<void>): void
   /** Runs work in one transaction; what it committed is heard of afterwards, or never. */
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
   /** Waits for the after-hooks that are still running. */
@@ -66,7 +68,7 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     database,
     auth.map(({ name }) => name),
   )
-  const pending = new WeakMap<Executor, (() => void)[]>()
+  const pending = new WeakMap<Executor, { tell: (() => void)[]; undo: (() => Promise<void>)[] }>()
   const running = new Set<Promise<void>>()
 
   const runAfter = async (what: Settled, written: Written) => {
@@ -80,7 +82,7 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
   /** At once, or with the others of its transaction when that has committed. */
   const afterCommit = (executor: Executor, tell: () => void) => {
     const waiting = pending.get(executor)
-    if (waiting) waiting.push(tell)
+    if (waiting) waiting.tell.push(tell)
     else tell()
   }
 
@@ -123,13 +125,23 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     released(executor, collection, before, after) {
       afterCommit(executor, () => track(releaseFiles(app, collection, before, after)))
     },
+    undoing(executor, undo) {
+      pending.get(executor)?.undo.push(undo)
+    },
     async transaction(work) {
-      const told: (() => void)[] = []
-      const result = await database.begin(async (transaction) => {
-        pending.set(transaction, told)
+      const waiting = { tell: [] as (() => void)[], undo: [] as (() => Promise<void>)[] }
+      const ended = database.begin(async (transaction) => {
+        pending.set(transaction, waiting)
         return work(transaction)
       })
-      for (const tell of told) tell()
+      const result = await ended.catch(async (error: unknown) => {
+        // Where the connection was lost it may have been committed after all; the sweep finds out.
+        const isRolledBack = !(error instanceof Unreachable)
+        for (const undo of isRolledBack ? waiting.undo : [])
+          await undo().catch((cause: unknown) => log.error({ err: cause }, 'A change was not taken back.'))
+        throw error
+      })
+      for (const tell of waiting.tell) tell()
       return result
     },
     async settled() {

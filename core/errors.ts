@@ -3,7 +3,13 @@
  * PocketBase's form `{ status, message, data }`. Messages start with a capital and end with a full stop.
  */
 export type FieldErrors = { [field: string]: FieldError | FieldErrors }
-export type FieldError = { code: string; message: string; params?: Record<string, unknown> }
+export type FieldError = {
+  code: string
+  message: string
+  params?: Record<string, unknown>
+  /** The whole answer to one request of a batch. */
+  response?: Record<string, unknown>
+}
 
 export class AppError extends Error {
   override name = 'AppError'

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
-import type { Collection } from '../../core/collection.ts'
 import { AppError, BadRequest, TooLarge } from '../../core/errors.ts'
 import type { FileStore, Upload } from '../../core/files/storage.ts'
 
@@ -9,17 +8,20 @@ const PARTS_MAX = 1000
 const FILES_MAX = 50
 const FIELD_BYTES_MAX = 10 * 1_048_576
 
+/** The largest size of a file under that name; undefined: it is thrown away. */
+export type Accepts = (part: string) => number | undefined
+
 export type Multipart = { values: [string, string][]; uploads: Upload[] }
 
 /**
  * Reads multipart as it comes: files go straight to disk, one buffer at a time. On any error nothing stays
- * behind. Files under names that the collection does not have are thrown away.
+ * behind.
  */
 export async function readMultipart(
   incoming: IncomingMessage,
   files: FileStore,
   maxBytes: number,
-  collection: Collection | undefined,
+  accepts: Accepts,
 ): Promise<Multipart> {
   if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw new TooLarge()
   const values: [string, string][] = []
@@ -41,9 +43,9 @@ export async function readMultipart(
         // At once, for every part: an error that nobody listens to would end the server.
         content.on('error', reject)
         contents.push(content)
-        const field = collection?.fields.get(name)
-        if (field?.kind !== 'file') return content.resume()
-        const upload = files.receive(name, originalName ?? '', content, field.maxBytes ?? 0)
+        const sizeMax = accepts(name)
+        if (sizeMax === undefined) return content.resume()
+        const upload = files.receive(name, originalName ?? '', content, sizeMax)
         upload.catch(reject)
         arriving.push(upload)
       })

@@ -7,7 +7,7 @@ import type { RequestContext } from '../env.ts'
 import { identifyCaller } from '../middleware/identity.ts'
 import { formPairs, formValues } from './form.ts'
 import { parseJson } from './json.ts'
-import { readMultipart } from './multipart.ts'
+import { type Accepts, readMultipart } from './multipart.ts'
 import { isMultipart } from './uploads.ts'
 
 export type Body = { body: Record<string, unknown>; uploads: Upload[] }
@@ -18,19 +18,19 @@ export const BODY_BYTES_MAX = 32 * 1_048_576
 const KNOWN_MILLISECONDS = 250
 
 /**
- * Reads the request's body, hands it over and afterwards removes the uploads' temporary files. `collection`
+ * Reads the request's body, hands it over and afterwards removes the uploads' temporary files. `target`
  * is whose files may come, and how large they may be. Who is asking may be another after the body than before
  * it, so `work` reads `c.var.caller` itself.
  */
 export async function withBody<T>(
   app: App,
   c: RequestContext,
-  collection: Collection | undefined,
+  target: Collection | Accepts | undefined,
   work: (body: Body) => Promise<T>,
   knownMilliseconds = KNOWN_MILLISECONDS,
 ): Promise<T> {
   const start = performance.now()
-  const read = await readBody(app, c, collection)
+  const read = await readBody(app, c, target)
   try {
     if (performance.now() - start > knownMilliseconds) await identifyCaller(app, c)
     return await work(read)
@@ -39,11 +39,15 @@ export async function withBody<T>(
   }
 }
 
-async function readBody(app: App, c: RequestContext, collection: Collection | undefined): Promise<Body> {
+async function readBody(
+  app: App,
+  c: RequestContext,
+  target: Collection | Accepts | undefined,
+): Promise<Body> {
   const { incoming } = c.env
   const type = c.req.header('content-type') ?? ''
   if (isMultipart(c)) {
-    const { values, uploads } = await readMultipart(incoming, app.files, limitOf(collection), collection)
+    const { values, uploads } = await readMultipart(incoming, app.files, limitOf(target), acceptedBy(target))
     return { body: formValues(values), uploads }
   }
   const text = await readText(incoming, BODY_BYTES_MAX)
@@ -54,9 +58,18 @@ async function readBody(app: App, c: RequestContext, collection: Collection | un
   throw new BadRequest('Unsupported Content-Type.')
 }
 
+function acceptedBy(target: Collection | Accepts | undefined): Accepts {
+  if (typeof target === 'function') return target
+  return (part) => {
+    const field = target?.fields.get(part)
+    return field?.kind === 'file' ? (field.maxBytes ?? 0) : undefined
+  }
+}
+
 /** A record's files come on top of what every request may bring. */
-function limitOf(collection: Collection | undefined): number {
-  const files = [...(collection?.fields.values() ?? [])].map(({ maxBytes = 0 }) => maxBytes)
+function limitOf(target: Collection | Accepts | undefined): number {
+  const fields = typeof target === 'object' ? target.fields.values() : []
+  const files = [...fields].map(({ maxBytes = 0 }) => maxBytes)
   return files.reduce((sum, bytes) => sum + bytes, BODY_BYTES_MAX)
 }
 

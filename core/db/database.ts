@@ -129,14 +129,19 @@ function translate(error: unknown): never {
       throw new AppError(507, 'The disk of the database is full; free some space and try again.', {
         cause: error,
       })
-    if (code.startsWith('57P') || code === '53300') throw unavailable(error)
+    if (code.startsWith('57P') || code === '53300') throw new Unreachable(error)
   }
-  if (CONNECTION_LOST.test(code)) throw unavailable(error)
+  if (CONNECTION_LOST.test(code)) throw new Unreachable(error)
   throw error
 }
 
-const unavailable = (cause: Error) =>
-  new AppError(503, 'The database is not reachable; try again in a moment.', {
-    cause,
-    headers: { 'Retry-After': '2' },
-  })
+/** Whether what was under way has happened is not known. */
+export class Unreachable extends AppError {
+  override name = 'Unreachable'
+  constructor(cause: unknown) {
+    super(503, 'The database is not reachable; try again in a moment.', {
+      cause,
+      headers: { 'Retry-After': '2' },
+    })
+  }
+}

@@ -20,6 +20,8 @@ export type Caller = {
    * from a plain update by it. Only endpoints and jobs set it.
    */
   act?: string
+  /** `@request.context` of rules, where it is not `default`. */
+  context?: string
   /** The endpoint has checked the caller's right by other means than rules, such as a one-time code. */
   trusted?: boolean
 }
@@ -59,7 +61,7 @@ export function filterContext(
   caller: Caller,
   body: Record<string, unknown>,
   now: Date,
-  context = 'default',
+  context = caller.context ?? 'default',
 ): FilterContext {
   const { actor, method } = caller
   const auth =

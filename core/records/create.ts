@@ -2,8 +2,8 @@ import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
 import { BadRequest } from '../errors.ts'
-import type { Upload } from '../files/storage.ts'
 import { toText } from '../fields/text.ts'
+import type { Upload } from '../files/storage.ts'
 import { newId } from '../id.ts'
 import { formatTime } from '../time.ts'
 import { allows, refuseIfClosed } from './access.ts'
@@ -78,6 +78,7 @@ export async function create(
       await kept.undo()
       throw uniqueOrThrow(collection, error, 'create')
     }
+    app.undoing(database, kept.undo)
     app.committed(database, 'created', event)
   }
   const hook = app.hooksOf(collection).create

@@ -96,6 +96,7 @@ async function updateOnce(
       await kept.undo()
       throw uniqueOrThrow(collection, error, 'update')
     }
+    app.undoing(database, kept.undo)
     app.committed(database, 'updated', event)
   }
   const hook = app.hooksOf(collection).update
