@@ -63,13 +63,14 @@ export const hidden = <T>(inner: Field<T>): Field<T> => ({ ...inner, hidden: tru
 export const check = <T>(
   test: (value: T) => boolean,
   code: string,
-  message: string,
+  message: string | ((value: T) => string),
   params?: Record<string, unknown> | ((value: T) => Record<string, unknown>),
 ) =>
   z.superRefine<T>((value, context) => {
     if (test(value)) return
     const known = typeof params === 'function' ? params(value) : params
-    context.addIssue({ code: 'custom', message, params: known ? { code, params: known } : { code } })
+    const text = typeof message === 'function' ? message(value) : message
+    context.addIssue({ code: 'custom', message: text, params: known ? { code, params: known } : { code } })
   })
 
 export const notBlank = <T>(required: boolean, zero: T) =>

@@ -1,19 +1,28 @@
 import { z } from 'zod'
+import { unstorable } from '../storable.ts'
 import { jsonColumn } from './columns.ts'
-import { check, field, notBlank } from './field.ts'
+import { check, field } from './field.ts'
 
-/** Texts that are themselves JSON are parsed; other texts, '' too, stay texts. */
+const LITERAL = /^(?:null|true|false|["[{\d-].*)$/s
+
+/**
+ * Texts that are themselves JSON are parsed; other texts, '' too, stay texts. NaN, which no JSON can be, is a text
+ * that is JSON nobody could store.
+ */
 export function toJson(value: unknown): unknown {
   if (value === undefined) return null
-  if (typeof value !== 'string') return value
-  const first = value.trim()[0]
-  if (first === undefined || !/[[{"\-0-9tfn]/.test(first)) return value
+  if (typeof value !== 'string' || !LITERAL.test(value)) return value
   try {
-    return JSON.parse(value) as unknown
+    const parsed: unknown = JSON.parse(value)
+    return unstorable(parsed) ? Number.NaN : parsed
   } catch {
     return value
   }
 }
+
+/** Nothing, in any of the forms that JSON has for it; false and 0 are something. */
+const isBlank = (value: unknown) =>
+  value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0)
 
 /** Any JSON, or what `shape` allows; null while unset. `maxBytes` counts the JSON text. */
 export const json = <T = unknown>({ shape, maxBytes = 1_048_576, required = false }: JsonOptions<T> = {}) =>
@@ -23,7 +32,16 @@ export const json = <T = unknown>({ shape, maxBytes = 1_048_576, required = fals
     convert: (input) => toJson(input) as T | null,
     schema: z
       .custom<T | null>()
-      .check(notBlank<T | null>(required, null))
+      .check(
+        check<T | null>(
+          (value) => !Number.isNaN(value),
+          'validation_invalid_json',
+          'Must be a valid json value.',
+        ),
+      )
+      .check(
+        check<T | null>((value) => !required || !isBlank(value), 'validation_required', 'Cannot be blank.'),
+      )
       .check(
         check<T | null>(
           (value) => Buffer.byteLength(JSON.stringify(value) ?? '') <= maxBytes,

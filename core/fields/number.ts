@@ -2,15 +2,27 @@ import { doublePrecision } from 'drizzle-orm/pg-core'
 import { z } from 'zod'
 import { check, field, notBlank } from './field.ts'
 
-const NUMERIC = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
+/** Underscores between digits are as good as none. */
+const DIGITS = '\\d(?:_?\\d)*'
+const NUMERIC = new RegExp(`^[+-]?(?:${DIGITS}\\.?(?:${DIGITS})?|\\.${DIGITS})(?:e[+-]?${DIGITS})?$`, 'i')
+/** Numbers to PocketBase's server, which then refuses them. */
+const ENDLESS = /^(?:nan|[+-]?inf(?:inity)?)$/i
 
-/** Numbers and numeric texts; true is 1; everything else 0. */
+/** Numbers and numeric texts; true is 1; everything else 0, but for texts such as "Infinity", which are NaN. */
 export function toNumber(value: unknown): number {
   if (value === true) return 1
+  if (typeof value === 'string' && ENDLESS.test(value)) return Number.NaN
   const number =
-    typeof value === 'number' ? value : typeof value === 'string' && NUMERIC.test(value) ? Number(value) : 0
+    typeof value === 'number'
+      ? value
+      : typeof value === 'string' && NUMERIC.test(value)
+        ? Number(value.replaceAll('_', ''))
+        : 0
   return Number.isFinite(number) ? number : 0
 }
+
+/** Whole, and one that 64 bits hold. */
+const isWhole = (value: number) => Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63
 
 type NumberOptions = { required?: boolean; min?: number; max?: number; integer?: boolean; initial?: number }
 
@@ -21,29 +33,33 @@ export const number = ({ required = false, min, max, integer = false, initial }:
     column: () => doublePrecision().notNull().default(0),
     convert: toNumber,
     schema: z
-      .number()
+      .custom<number>()
+      .check(
+        check(Number.isFinite, 'validation_not_a_number', 'The submitted number is not properly formatted.'),
+      )
       .check(notBlank(required, 0))
       .check(
         check(
-          (value) => min === undefined || value >= min,
+          (value) => !integer || isWhole(value),
+          'validation_only_int_constraint',
+          'Decimal numbers are not allowed.',
+        ),
+      )
+      // 0 is a number that was never set; where it must not stand, the field is required.
+      .check(
+        check(
+          (value) => min === undefined || value === 0 || value >= min,
           'validation_min_number_constraint',
-          `Must be larger than ${min}.`,
+          `Must be greater or equal than ${min}.`,
           { min },
         ),
       )
       .check(
         check(
-          (value) => max === undefined || value <= max,
+          (value) => max === undefined || value === 0 || value <= max,
           'validation_max_number_constraint',
-          `Must be less than ${max}.`,
+          `Must be less or equal than ${max}.`,
           { max },
-        ),
-      )
-      .check(
-        check(
-          (value) => !integer || Number.isInteger(value),
-          'validation_only_int_constraint',
-          'Decimal numbers are not allowed.',
         ),
       ),
     zero: 0,

@@ -3,18 +3,21 @@ import { textColumn } from './columns.ts'
 import { check, field, notBlank } from './field.ts'
 import { toText } from './text.ts'
 
-/** One text of what may be a list, or a list as JSON text: the last one counts. */
+/** One text of what may be a list, or a list of texts as JSON: the last one counts, in the order they first came. */
 export function toSingle(value: unknown): string {
-  if (Array.isArray(value)) return toText(value.at(-1))
-  if (typeof value === 'string' && value.startsWith('[')) {
-    try {
-      const list: unknown = JSON.parse(value)
-      if (Array.isArray(list)) return toText(list.at(-1))
-    } catch {
-      return value
-    }
+  const list = Array.isArray(value) ? value.map(toText) : (listIn(value) ?? [toText(value)])
+  return [...new Set(list)].findLast((text) => text !== '') ?? ''
+}
+
+function listIn(value: unknown): string[] | undefined {
+  if (typeof value !== 'string' || !value.trimStart().startsWith('[')) return undefined
+  try {
+    const list: unknown = JSON.parse(value)
+    const ofTexts = Array.isArray(list) && list.every((item) => item === null || typeof item === 'string')
+    return ofTexts ? list.map(toText) : undefined
+  } catch {
+    return undefined
   }
-  return toText(value)
 }
 
 /** `initial` stands for a value that is absent or empty on create. */
@@ -33,7 +36,7 @@ export const select = <const V extends string>(
         check<V | ''>(
           (value) => value === '' || values.includes(value),
           'validation_invalid_value',
-          'Invalid value.',
+          (value) => `Invalid value ${value}.`,
           (value) => ({ value }),
         ),
       ),

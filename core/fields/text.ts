@@ -1,14 +1,17 @@
 import { z } from 'zod'
 import { textColumn } from './columns.ts'
+import { decimal } from './decimal.ts'
 import { check, field, notBlank } from './field.ts'
 
 /** Strings as they are, numbers and booleans as their text, everything else ''. */
 export const toText = (value: unknown): string =>
   typeof value === 'string'
     ? value
-    : typeof value === 'number' || typeof value === 'boolean'
-      ? String(value)
-      : ''
+    : typeof value === 'number'
+      ? decimal(value)
+      : typeof value === 'boolean'
+        ? String(value)
+        : ''
 
 /** Lengths are counted in code points, as the database and other clients count them. */
 const pointCount = (text: string) => {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, type ReadStream } from 'node:fs'
 import { link, mkdir, open, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
@@ -32,14 +31,18 @@ export type FileStore = {
   sweepTemporary(before: Date): Promise<number>
 }
 
-export type OpenFile = {
+/** What was there when it was opened, whatever happens to its name meanwhile. */
+export type OpenFile = AsyncDisposable & {
   size: number
   modified: Date
-  stream(range?: { start: number; end: number }): ReadStream
+  /** Its first bytes. */
+  head(length: number): Promise<Uint8Array>
+  /** `end` is the last byte that comes. */
+  stream(start: number, end: number): Readable
 }
 
 /** A path segment that names exactly one entry of its folder. */
-const SAFE = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/
+const SAFE = /^[A-Za-z0-9_][A-Za-z0-9_.*+=#-]{0,254}$/
 
 const notEmpty = (error: unknown) => {
   const { code } = error as NodeJS.ErrnoException
@@ -119,9 +122,23 @@ export function localStore(folder: string): FileStore {
     async open(collection, record, name) {
       if (![collection, record, name].every((part) => SAFE.test(part))) return undefined
       const path = place(collection, record, name)
-      const found = await stat(path).catch(missing)
-      if (!found?.isFile()) return undefined
-      return { size: found.size, modified: found.mtime, stream: (range) => createReadStream(path, range) }
+      const handle = await open(path, 'r').catch(missing)
+      if (!handle) return undefined
+      await using opened = new AsyncDisposableStack()
+      opened.use(handle)
+      const found = await handle.stat()
+      if (!found.isFile()) return undefined
+      const held = opened.move()
+      return {
+        size: found.size,
+        modified: found.mtime,
+        async head(length) {
+          const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
+          return buffer.subarray(0, bytesRead)
+        },
+        stream: (start, end) => handle.createReadStream({ start, end, autoClose: false }),
+        [Symbol.asyncDispose]: () => held.disposeAsync(),
+      }
     },
 
     async *entries() {

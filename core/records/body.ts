@@ -1,10 +1,10 @@
 import type { Collection, StoredRecord } from '../collection.ts'
-import type { Field } from '../fields/index.ts'
+import type { Field, FieldKind } from '../fields/index.ts'
 
 /**
  * The record a body asks for: known fields converted, the rest left alone. Unknown keys and computed fields
- * are ignored. Modifiers: `num+`, `num-` on numbers; elsewhere `f+` replaces, `+f` keeps what is there, `f-`
- * empties where the value is the one named.
+ * are ignored. Modifiers come after the plain values, wherever they stand: `num+`, `num-` on numbers; on selects,
+ * relations and files `f+` replaces, `+f` keeps what is there, `f-` empties where the value is the one named.
  */
 export function applyBody(
   collection: Collection,
@@ -12,12 +12,13 @@ export function applyBody(
   body: Readonly<Record<string, unknown>>,
 ): StoredRecord {
   const record = { ...base }
+  const modifiers: [key: string, input: unknown][] = []
   for (const [key, input] of Object.entries(body)) {
-    const plain = collection.fields.get(key)
-    if (plain) {
-      if (accepts(key, plain)) record[key] = plain.convert(input)
-      continue
-    }
+    const field = collection.fields.get(key)
+    if (!field) modifiers.push([key, input])
+    else if (accepts(key, field)) record[key] = field.convert(input)
+  }
+  for (const [key, input] of modifiers) {
     const name = key.replace(/^\+|[+-]$/, '')
     const field = collection.fields.get(name)
     if (field && accepts(name, field)) record[name] = modified(field, key, record[name], input)
@@ -27,15 +28,23 @@ export function applyBody(
 
 const accepts = (name: string, field: Field) => !field.computed && name !== 'id'
 
+/** What may be a list in PocketBase, and so has something to be added to. */
+const LISTS: ReadonlySet<FieldKind> = new Set(['select', 'relation', 'file'])
+
 function modified(field: Field, key: string, now: unknown, input: unknown): unknown {
-  const given = field.convert(input)
-  if (field.kind === 'number') {
-    const step = key.endsWith('-') ? -(given as number) : (given as number)
-    return (now as number) + step
+  const first = key.startsWith('+')
+  if (field.kind === 'number' && !first) {
+    const step = field.convert(input) as number
+    return (now as number) + (key.endsWith('-') ? -step : step)
   }
-  if (key.startsWith('+')) return now === field.zero ? given : now
-  if (key.endsWith('+')) return given
-  return given === now ? field.zero : now
+  if (!LISTS.has(field.kind)) return now
+  if (key.endsWith('-') && !first) {
+    const named = Array.isArray(input) ? input : [input]
+    return named.some((one) => field.convert(one) === now) ? field.zero : now
+  }
+  const given = field.convert(input)
+  if (given === field.zero || (first && now !== field.zero)) return now
+  return given
 }
 
 /** A record nobody has said anything about. */

@@ -1,46 +1,58 @@
+import { open } from 'node:fs/promises'
 import type { Collection, StoredRecord } from '../collection.ts'
-import { BadRequest, type FieldErrors } from '../errors.ts'
+import type { FieldError, FieldErrors } from '../errors.ts'
+import { contentKind, HEAD_BYTES } from '../files/content.ts'
 import { storedName } from '../files/names.ts'
 import type { FileStore, Upload } from '../files/storage.ts'
-import { failed } from './validate.ts'
 
 type NamedUpload = { upload: Upload; name: string }
+
+/** The uploads that are to be kept, by field, and what is wrong with the others. */
+export type NamedUploads = { named: Map<string, NamedUpload>; errors: FieldErrors }
 
 /**
  * Gives each upload its stored name in the record. Text cannot bring a file into being: a name that is not
  * the present one is an error. Of two uploads for one field the last wins; unknown fields are ignored.
  */
-export function nameUploads(
+export async function nameUploads(
   collection: Collection,
   record: StoredRecord,
   before: StoredRecord | null,
   uploads: readonly Upload[],
-  action: 'create' | 'update',
-): Map<string, NamedUpload> {
+): Promise<NamedUploads> {
   const errors: FieldErrors = {}
-  const kept = new Map<string, NamedUpload>()
+  const named = new Map<string, NamedUpload>()
   for (const [name, field] of collection.fields) {
     if (field.kind !== 'file') continue
     const upload = field.computed ? undefined : uploads.findLast((candidate) => candidate.field === name)
     if (upload) {
       const { maxBytes = 0 } = field
       if (upload.size > maxBytes) {
-        const params = { file: upload.originalName, maxSize: maxBytes }
-        const message = `Failed to upload "${upload.originalName}": at most ${maxBytes} bytes are accepted.`
-        errors[name] = { code: 'validation_file_size_limit', message, params }
+        errors[name] = tooLarge(upload, maxBytes)
         continue
       }
-      const stored = storedName(upload.originalName)
+      const stored = storedName(upload.originalName, await guessedExtension(upload))
       record[name] = stored
-      kept.set(name, { upload, name: stored })
+      named.set(name, { upload, name: stored })
     } else if (record[name] !== '' && record[name] !== (before?.[name] ?? '')) {
       const invalidFiles = [record[name]]
-      const message = `Invalid new files: ${JSON.stringify(invalidFiles)}.`
+      const message = `Invalid new files: [${invalidFiles.join(' ')}].`
       errors[name] = { code: 'validation_invalid_file', message, params: { invalidFiles } }
     }
   }
-  if (Object.keys(errors).length > 0) throw new BadRequest(failed(action), errors)
-  return kept
+  return { named, errors }
+}
+
+const tooLarge = ({ originalName }: Upload, maxBytes: number): FieldError => ({
+  code: 'validation_file_size_limit',
+  message: `Failed to upload ${originalName} - the maximum allowed file size is ${maxBytes} bytes.`,
+  params: { file: originalName, maxSize: maxBytes },
+})
+
+async function guessedExtension({ path, size }: Upload): Promise<string> {
+  await using handle = await open(path, 'r')
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
+  return (await contentKind(buffer.subarray(0, bytesRead), bytesRead === size)).extension
 }
 
 /**

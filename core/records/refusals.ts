@@ -1,8 +1,8 @@
 import type { App } from '../app.ts'
 import { type Collection, indexName, type StoredRecord } from '../collection.ts'
 import { type Executor, UniqueViolation } from '../db/database.ts'
-import { quote } from '../db/statement.ts'
 import { BadRequest, type FieldErrors } from '../errors.ts'
+import { missingRelations } from './missing-relations.ts'
 import { failed } from './validate.ts'
 
 type WriteAction = 'create' | 'update'
@@ -27,19 +27,6 @@ export async function missingRelation(
   record: StoredRecord,
   action: WriteAction,
 ): Promise<BadRequest | undefined> {
-  const data: FieldErrors = {}
-  for (const [name, { target }] of collection.fields) {
-    const id = record[name]
-    if (!target || !id) continue
-    const found = await database.run(
-      `select 1 from ${quote(app.registry.need(target).name)} where "id" = $1`,
-      [id],
-    )
-    if (found.length === 0)
-      data[name] = {
-        code: 'validation_missing_rel_records',
-        message: 'Failed to find all relation records with the provided ids.',
-      }
-  }
+  const data = await missingRelations(app, database, collection, record)
   return Object.keys(data).length > 0 ? new BadRequest(failed(action), data) : undefined
 }

@@ -1,15 +1,33 @@
+import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
+import type { Executor } from '../db/database.ts'
 import { BadRequest, type FieldError, type FieldErrors } from '../errors.ts'
 import type { Field } from '../fields/index.ts'
+import { missingRelations } from './missing-relations.ts'
 
-/** Judges every field and reports all that fail at once. */
-export function validate(collection: Collection, record: StoredRecord, action: 'create' | 'update'): void {
+/** What is being written; `fileErrors` is what is known of the uploads to be wrong. */
+type Writing = {
+  app: App
+  database: Executor
+  collection: Collection
+  action: 'create' | 'update'
+  fileErrors: FieldErrors
+}
+
+/**
+ * Judges every field and reports all that fail at once. Relations are looked up only to be told with the others:
+ * where nothing else is wrong, the write itself finds out.
+ */
+export async function validate(writing: Writing, record: StoredRecord): Promise<void> {
+  const { app, database, collection, action, fileErrors } = writing
   const errors: FieldErrors = {}
   for (const [name, field] of collection.fields) {
-    const error = judge(field, record[name])
+    const error = fileErrors[name] ?? judge(field, record[name])
     if (error) errors[name] = error
   }
-  if (Object.keys(errors).length > 0) throw new BadRequest(failed(action), errors)
+  if (Object.keys(errors).length === 0) return
+  const missing = await missingRelations(app, database, collection, record)
+  throw new BadRequest(failed(action), { ...missing, ...errors })
 }
 
 export const failed = (action: 'create' | 'update'): string => `Failed to ${action} record.`
