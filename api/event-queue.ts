@@ -6,6 +6,9 @@ const WAITING_BYTES_MAX = 1_048_576
 /** What may wait for all readers together. */
 const ALL_WAITING_BYTES_MAX = 128 * 1_048_576
 
+/** More than that is offered to the system at once, to see whether it takes it. */
+const HELD_BYTES = 65_536
+
 export const STREAM_HEADERS = {
   'Content-Type': 'text/event-stream',
   'Cache-Control': 'no-store',
@@ -13,7 +16,7 @@ export const STREAM_HEADERS = {
 }
 
 /** The readers of one server, and how much waits for them. */
-export function eventQueues() {
+export function eventQueues(allWaitingMax = ALL_WAITING_BYTES_MAX) {
   let allWaiting = 0
 
   /** A response as a stream of events. The raw response: a stream through the framework would cost twice the memory. */
@@ -29,9 +32,8 @@ export function eventQueues() {
     return {
       send(text) {
         if (outgoing.destroyed || outgoing.writableEnded) return false
-        // What the system has taken is not counted here any more, while the callbacks below come a turn later.
-        const backlog = outgoing.writableLength
-        if (backlog > WAITING_BYTES_MAX || (backlog > 0 && allWaiting > ALL_WAITING_BYTES_MAX)) return cut()
+        const backlog = backlogOf(outgoing)
+        if (backlog > WAITING_BYTES_MAX || (backlog > 0 && allWaiting > allWaitingMax)) return cut()
         // With the greeting: until then it may still become an error.
         if (!outgoing.headersSent) outgoing.writeHead(200, STREAM_HEADERS)
         waiting += text.length
@@ -55,4 +57,11 @@ export function eventQueues() {
       },
     }
   }
+}
+
+/** What the system has not taken. Node holds back what is written in one turn, which is not the reader's fault. */
+function backlogOf(outgoing: ServerResponse): number {
+  const { socket } = outgoing
+  if (socket && socket.writableCorked > 0 && outgoing.writableLength > HELD_BYTES) socket.uncork()
+  return outgoing.writableLength
 }
