@@ -83,7 +83,8 @@ export function authMail(app: App, tries: LoginLimit, mails: MailLimit, linkTo: 
         const { address } = c.var.caller
         await mails.visit(address)
         // It takes a password, and so it is a way to guess one.
-        await tries.spend(address, collection.name, app.tokens.peek(String(body.token ?? ''))?.id)
+        const id = app.tokens.peek(String(body.token ?? ''))?.id
+        if (id) await tries.spend(address, collection.name, id)
         await emailChange.confirmEmailChange(app, collection, body, c.var.caller)
         return c.body(null, 204)
       })

@@ -55,7 +55,8 @@ export function auth(app: App, tries: LoginLimit, mails: MailLimit) {
       const collection = authCollectionOf(app, c)
       refuseWithoutOtp(app, collection)
       return withForm(app, c, async (body) => {
-        await tries.spend(c.var.caller.address, collection.name, body.otpId)
+        // How often one code may be tried is counted where it is kept.
+        await mails.visit(c.var.caller.address)
         return session(c, collection, await loginWithOtp(app, collection, body, c.var.caller))
       })
     })

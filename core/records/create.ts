@@ -8,7 +8,7 @@ import { newId } from '../id.ts'
 import { formatTime } from '../time.ts'
 import { allows, refuseIfClosed } from './access.ts'
 import type { Caller } from './actor.ts'
-import { applyPassword, guardIdentity } from './auth-fields.ts'
+import { checkAuthForm, passwordErrors, settleSecrets } from './auth-fields.ts'
 import { applyBody, applyInitial, blankRecord } from './body.ts'
 import { openEvent } from './event.ts'
 import { keepUploads, nameUploads } from './files.ts'
@@ -42,7 +42,7 @@ export async function create(
   if (!(await allows(app, database, collection, 'create', record, caller, body)))
     throw new BadRequest(failed('create'))
   const files = await nameUploads(collection, record, null, uploads)
-  if (collection.auth) guardIdentity(record, null, caller)
+  if (collection.auth) await checkAuthForm(collection, record, null, body, caller)
 
   const { event, fragments, guards, revealed, refusal } = openEvent({
     app,
@@ -59,11 +59,12 @@ export async function create(
 
   const next = async () => {
     const after = event.record
-    if (collection.auth) await applyPassword(collection, after, null, body, caller)
     after.id ||= newId()
     after.created = formatTime(now)
     after.updated = formatTime(app.clock())
-    await validate({ app, database, collection, action: 'create', fileErrors: files.errors }, after)
+    const known = { ...files.errors, ...passwordErrors(collection, body) }
+    await validate({ app, database, collection, action: 'create', known }, after)
+    if (collection.auth) await settleSecrets(collection, after, null, body)
     const kept = await keepUploads(app.files, collection, after, files.named)
     try {
       const change = { collection, caller, now, fragments, guards }

@@ -5,7 +5,7 @@ import { BadRequest, Conflict, NotFound } from '../errors.ts'
 import { formatTime } from '../time.ts'
 import { allows, refuseIfClosed } from './access.ts'
 import type { Caller } from './actor.ts'
-import { applyPassword, guardIdentity } from './auth-fields.ts'
+import { checkAuthForm, passwordErrors, settleSecrets } from './auth-fields.ts'
 import { applyBody } from './body.ts'
 import type { Input, Outcome } from './create.ts'
 import { openEvent } from './event.ts'
@@ -58,7 +58,7 @@ async function updateOnce(
   const now = app.clock()
   const record = applyBody(collection, before, body)
   const files = await nameUploads(collection, record, before, uploads)
-  if (collection.auth) guardIdentity(record, before, caller)
+  if (collection.auth) await checkAuthForm(collection, record, before, body, caller)
   const { event, fragments, guards, revealed, refusal } = openEvent({
     app,
     database,
@@ -82,11 +82,12 @@ async function updateOnce(
 
   const next = async () => {
     const after = event.record
-    if (collection.auth) await applyPassword(collection, after, before, body, caller)
     after.id = before.id
     after.created = before.created
     after.updated = formatTime(now)
-    await validate({ app, database, collection, action: 'update', fileErrors: files.errors }, after)
+    const known = { ...files.errors, ...passwordErrors(collection, body) }
+    await validate({ app, database, collection, action: 'update', known }, after)
+    if (collection.auth) await settleSecrets(collection, after, before, body)
     const kept = await keepUploads(app.files, collection, after, files.named)
     try {
       const change = { collection, caller, now, fragments, guards }

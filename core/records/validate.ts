@@ -5,13 +5,13 @@ import { BadRequest, type FieldError, type FieldErrors } from '../errors.ts'
 import type { Field } from '../fields/index.ts'
 import { missingRelations } from './missing-relations.ts'
 
-/** What is being written; `fileErrors` is what is known of the uploads to be wrong. */
+/** What is being written; `known` is what is wrong with uploads and passwords, which are not judged here. */
 type Writing = {
   app: App
   database: Executor
   collection: Collection
   action: 'create' | 'update'
-  fileErrors: FieldErrors
+  known: FieldErrors
 }
 
 /**
@@ -19,10 +19,10 @@ type Writing = {
  * where nothing else is wrong, the write itself finds out.
  */
 export async function validate(writing: Writing, record: StoredRecord): Promise<void> {
-  const { app, database, collection, action, fileErrors } = writing
+  const { app, database, collection, action, known } = writing
   const errors: FieldErrors = {}
   for (const [name, field] of collection.fields) {
-    const error = fileErrors[name] ?? judge(field, record[name])
+    const error = known[name] ?? judge(field, record[name])
     if (error) errors[name] = error
   }
   if (Object.keys(errors).length === 0) return
