@@ -6,10 +6,25 @@ import type { Env } from '../env.ts'
 import { requireSuperuser } from '../guards.ts'
 
 /** PocketBase's other management addresses, which have nothing behind them here. */
-const MANAGEMENT = ['settings', 'logs', 'backups', 'crons'].flatMap((name) => [
-  `/api/${name}`,
-  `/api/${name}/*`,
-])
+const MANAGEMENT: [method: string, path: string][] = [
+  ['GET', 'settings'],
+  ['PATCH', 'settings'],
+  ['POST', 'settings/test/s3'],
+  ['POST', 'settings/test/email'],
+  ['POST', 'settings/apple/generate-client-secret'],
+  ['GET', 'logs'],
+  ['GET', 'logs/stats'],
+  ['GET', 'logs/:id'],
+  ['GET', 'backups'],
+  ['POST', 'backups'],
+  ['POST', 'backups/upload'],
+  ['DELETE', 'backups/:key'],
+  ['POST', 'backups/:key/restore'],
+  ['GET', 'crons'],
+  ['POST', 'crons/:id'],
+  ['GET', 'collections/meta/scaffolds'],
+  ['GET', 'collections/meta/oauth2-providers'],
+]
 
 /** The schema, for superusers to read. */
 export function collections(app: App) {
@@ -18,11 +33,13 @@ export function collections(app: App) {
     throw new BadRequest('Collections are declared in code and cannot be changed while the server runs.')
   }
 
-  return new Hono<Env>()
-    .on(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], MANAGEMENT, (c) => {
+  const routes = new Hono<Env>()
+  for (const [method, path] of MANAGEMENT)
+    routes.on(method, `/api/${path}`, (c) => {
       requireSuperuser(c.var.caller)
       throw new NotFound()
     })
+  return routes
     .use('/api/collections', async (c, next) => {
       requireSuperuser(c.var.caller)
       await next()
@@ -38,10 +55,6 @@ export function collections(app: App) {
       const schema = schemas.find((candidate) => candidate.id === id)
       if (!schema) throw new NotFound()
       return c.json(schema)
-    })
-    .get('/api/collections/meta/*', (c) => {
-      requireSuperuser(c.var.caller)
-      throw new NotFound()
     })
     .delete('/api/collections/:name/truncate', (c) => {
       requireSuperuser(c.var.caller)

@@ -9,8 +9,8 @@ const CHOSEN = /(?<![a-z0-9])[a-z0-9]{15}(?![a-z0-9])/g
 /** The same step on both sides: undefined, or the step and what differs. */
 export async function compared(world: World, step: Step): Promise<string | undefined> {
   // An id that a step names is its own choice, and so the same on both sides.
-  const chosen = `${step.path} ${step.body ?? ''}`.match(CHOSEN) ?? []
-  const known = new Set([...world.known, ...chosen])
+  const { known } = world
+  for (const chosen of `${step.path} ${step.body ?? ''}`.match(CHOSEN) ?? []) known.add(chosen)
   const [ours, theirs] = await Promise.all(
     [world.ours, world.theirs].map(async (side) => normalise(await exchange(side, step), side, known)),
   )

@@ -10,7 +10,7 @@ export type World = AsyncDisposable & {
   theirs: Side
   app: Ours['app']
   /** Ids that are the same on both sides. */
-  known: ReadonlySet<string>
+  known: Set<string>
 }
 
 const PASSWORD = 'correct horse'

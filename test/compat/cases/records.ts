@@ -1,7 +1,7 @@
 import { type Case, each, flow, one } from '../request.ts'
 
 /** What each field makes of what it is sent: a line for a field, its inputs as JSON. */
-const INPUTS: Record<string, string[]> = {
+export const INPUTS: Record<string, string[]> = {
   title: [
     ...[
       '"ok"',

@@ -3,6 +3,44 @@ import { type Case, each, flow, PEOPLE } from '../request.ts'
 /** The same request from everybody. */
 const all = (line: string): string[] => PEOPLE.map((as) => `${as} ${line}`)
 
+const MANAGEMENT = [
+  ...[
+    'PATCH settings {}',
+    'POST settings/test/s3 {}',
+    'POST settings/test/email {}',
+    'GET logs/x',
+    'POST backups {}',
+    'POST backups/upload',
+  ],
+  ...[
+    'DELETE backups/x',
+    'POST backups/x/restore',
+    'POST crons/x',
+    'DELETE logs/x',
+    'PUT settings {}',
+    'GET settings/x',
+    'GET logs/x/y',
+    'POST logs {}',
+  ],
+  ...[
+    'GET collections/meta/oauth2-providers',
+    'GET collections/meta/x',
+    'PUT collections/users {}',
+    'POST collections/users {}',
+    'GET collections/users/x',
+    'DELETE collections/import',
+  ],
+  ...[
+    'GET collections/users/truncate',
+    'PATCH collections/import {}',
+    'DELETE collections/nothing',
+    'PATCH collections/nothing {}',
+    'GET collections/',
+    'POST collections/import {}',
+    'GET backups/x',
+  ],
+].map((line) => line.replace(' ', ' /api/'))
+
 const gate = (as: string, headers: Record<string, string>): Case => ({
   title: `${as} lists gates with ${JSON.stringify(headers)}`,
   steps: [{ as: as as 'guest', method: 'GET', path: '/api/collections/gates/records', headers }],
@@ -83,6 +121,7 @@ export const rules: Case[] = [
     'collections/users',
     'collections/meta/scaffolds',
   ].flatMap((path) => each([`guest GET /api/${path}`, `alice GET /api/${path}`, `agent GET /api/${path}`])),
+  ...each(MANAGEMENT.flatMap((line) => [`guest ${line}`, `alice ${line}`])),
   ...each([
     'guest POST /api/collections {}',
     'alice POST /api/collections {}',
