@@ -1,5 +1,5 @@
 import type { App } from '../app.ts'
-import { Deadlock } from '../db/database.ts'
+import { withoutDeadlock } from '../db/without-deadlock.ts'
 import { AppError, BadRequest, Conflict, TooManyRequests } from '../errors.ts'
 import { turns } from '../turns.ts'
 import type { Caller } from './actor.ts'
@@ -44,13 +44,8 @@ export function runBatch(
       }
       return answers
     })
-  return inTurn(() =>
-    // Others locked the same rows the other way round; the second time they have passed.
-    attempt().catch((error: unknown) => {
-      if (error instanceof Deadlock) return attempt()
-      throw error
-    }),
-  )
+  // Others may have locked the same rows the other way round.
+  return inTurn(() => withoutDeadlock(attempt))
 }
 
 /** What the client did wrong is told under the request's place; what we did wrong is an error of the whole. */

@@ -1,7 +1,8 @@
 // Records by collection name, as routes and hooks reach them: one operation per file beside this one.
 import type { App } from '../app.ts'
 import type { Collection } from '../collection.ts'
-import { Deadlock, type Executor } from '../db/database.ts'
+import type { Executor } from '../db/database.ts'
+import { withoutDeadlock } from '../db/without-deadlock.ts'
 import { NotFound } from '../errors.ts'
 import type { Caller } from './actor.ts'
 import { createBudget } from './budget.ts'
@@ -90,12 +91,10 @@ export function createRecords(app: App, within?: Executor): Records {
     async delete(name: string, id: string, caller: Caller) {
       const collection = reading(name)
       if (within) return remove(app, within, collection, id, caller)
-      const attempt = () => app.transaction((transaction) => remove(app, transaction, collection, id, caller))
-      // It locks many rows on its way, and others come from the other side; the second time they have passed.
-      await attempt().catch((error: unknown) => {
-        if (error instanceof Deadlock) return attempt()
-        throw error
-      })
+      // It locks many rows on its way, and others come from the other side.
+      await withoutDeadlock(() =>
+        app.transaction((transaction) => remove(app, transaction, collection, id, caller)),
+      )
     },
     within: (transaction: Executor) => createRecords(app, transaction),
   }
