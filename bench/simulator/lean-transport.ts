@@ -10,7 +10,7 @@ import type { Timings } from '../../agent/timings.ts'
 import type { Subscriber, Transport } from '../../agent/transport.ts'
 import { callName } from './call-name.ts'
 import { eventReader } from './event-stream.ts'
-import { type Ask, openHttpClient } from './http-client.ts'
+import type { Ask, HttpClient } from './http-client.ts'
 import type { Measures } from './measures.ts'
 
 const PAGE = 200
@@ -20,7 +20,9 @@ const CONNECT_MS = 15_000
 
 export type LeanOptions = {
   origin: string
-  timings: Pick<Timings, 'requestMs' | 'uploadMs'>
+  timings: Pick<Timings, 'uploadMs'>
+  /** The connections of one agent; closed by who opened it. */
+  client: HttpClient
   measures: Measures
   session?: Session
   instance?: string
@@ -35,8 +37,7 @@ export type LeanTransport = Transport & {
 
 /** Speaks as `agent/pocketbase-transport.ts` does, call for call, in a fraction of its memory. */
 export const leanTransport = (options: LeanOptions): LeanTransport => {
-  const { origin, timings, measures, session, instance } = options
-  const client = openHttpClient(origin, timings.requestMs, measures)
+  const { origin, timings, client, measures, session, instance } = options
   const closing = new AbortController()
   const waits = reconnectWaits()
   let stream: IncomingMessage | undefined
@@ -161,7 +162,6 @@ export const leanTransport = (options: LeanOptions): LeanTransport => {
     async close() {
       closing.abort()
       stream?.destroy()
-      client.close()
     },
 
     cut() {

@@ -7,9 +7,10 @@ import { heartbeat } from '../../agent/heartbeat.ts'
 import type { Log } from '../../agent/log.ts'
 import { recoverJobs } from '../../agent/recover.ts'
 import { enrol } from '../../agent/register.ts'
-import { openSession } from '../../agent/session.ts'
+import { openSession, type Session } from '../../agent/session.ts'
 import type { Timings } from '../../agent/timings.ts'
 import type { Chaos } from './chaos.ts'
+import { type HttpClient, openHttpClient } from './http-client.ts'
 import { type InventedHost, inventHost } from './invented-host.ts'
 import { type LeanTransport, leanTransport } from './lean-transport.ts'
 import type { Ledger } from './ledger.ts'
@@ -41,6 +42,7 @@ export class SimulatedAgent {
   subscriptions = 0
   #world: World
   #host: InventedHost
+  #client: HttpClient
   #refreshToken = ''
   #stop = new AbortController()
   #over: Promise<unknown> = Promise.resolve()
@@ -48,24 +50,24 @@ export class SimulatedAgent {
   constructor(world: World, at: number) {
     this.#world = world
     this.#host = inventHost(world.fleet, at)
+    this.#client = openHttpClient(world.origin, world.timings.requestMs, world.measures)
   }
 
   async enrol(token: string): Promise<void> {
-    const { timings, measures, origin } = this.#world
-    const anonymous = leanTransport({ origin, timings, measures })
+    const { timings, measures } = this.#world
+    const anonymous = this.#transport()
     const enrol_key = randomBytes(32).toString('base64url')
     const body = { action: 'register', ...this.#host.facts, enrolment_token: token, enrol_key }
     const say = (line: string) => measures.warned(line)
     const answer = await enrol(anonymous, body, Date.now() + timings.requestMs, timings, say)
-    await anonymous.close()
     this.id = answer.agent_id
     this.#refreshToken = answer.refresh_token
   }
 
   /** Works until it is stopped; the first heartbeat comes after `beatAfterMs`. Resolves once it is subscribed. */
   start(beatAfterMs: number): Promise<void> {
-    const { origin, timings, measures, ledger, outputs, runMs, chaos } = this.#world
-    const anonymous = leanTransport({ origin, timings, measures })
+    const { timings, measures, ledger, outputs, runMs, chaos } = this.#world
+    const anonymous = this.#transport()
     const session = openSession({
       load: () => this.#refreshToken,
       save: (token) => {
@@ -74,7 +76,7 @@ export class SimulatedAgent {
       post: (path, body) => anonymous.request('POST', path, body),
       onRevoked: (error) => this.#stop.abort(error),
     })
-    const lean = leanTransport({ origin, timings, measures, session, instance: randomUUID() })
+    const lean = this.#transport(session)
     this.transport = lean
     const troubled = chaos ? chaos.around(lean) : lean
     const journal = memoryJournal(outputs)
@@ -106,7 +108,7 @@ export class SimulatedAgent {
         .catch((error: unknown) => {
           measures.warned(`An agent has failed: ${reasonOf(error)}`)
         })
-        .then(() => Promise.all([lean.close(), anonymous.close()]))
+        .then(() => lean.close())
     })
   }
 
@@ -114,6 +116,13 @@ export class SimulatedAgent {
     this.#stop.abort()
     await this.transport?.close()
     await this.#over
+    this.#client.close()
+  }
+
+  #transport(session?: Session): LeanTransport {
+    const { origin, timings, measures } = this.#world
+    const instance = session && randomUUID()
+    return leanTransport({ origin, timings, measures, client: this.#client, session, instance })
   }
 }
 
