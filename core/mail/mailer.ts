@@ -77,7 +77,10 @@ export function createMailer(config: MailConfig | undefined, log: Log): Mailer {
   }
 }
 
-/** A password goes over the network encrypted, or not at all. */
+/**
+ * A password goes over the network encrypted, or not at all. On the machine itself there is nothing to encrypt, and its
+ * certificate is seldom a real one.
+ */
 function transportOf({ host, port, secure, login }: MailConfig) {
   const isLocal = host === 'localhost' || host === '::1' || host.startsWith('127.')
   return createTransport({
@@ -85,6 +88,7 @@ function transportOf({ host, port, secure, login }: MailConfig) {
     port,
     secure,
     requireTLS: !secure && !isLocal && login !== undefined,
+    ignoreTLS: !secure && isLocal,
     auth: login && { user: login.user, pass: login.password },
     connectionTimeout: STEP_MS,
     greetingTimeout: STEP_MS,

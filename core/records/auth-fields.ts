@@ -63,7 +63,7 @@ async function checkPasswords(
 
 /** What is wrong with a new password in itself, to be told with what is wrong with other fields. */
 export function passwordErrors(collection: Collection, { password: given }: Body): FieldErrors {
-  if (!collection.auth?.password || given === undefined || given === null) return {}
+  if (!collection.auth?.password || given === undefined) return {}
   const password = toText(given)
   const length = [...password].length
   if (length === 0) return { password: blank }
