@@ -48,6 +48,7 @@ export function createRegistry(collections: readonly Collection[]): Registry {
           .filter(([, field]) => field.target === target)
           .map(([field]) => ({ collection, field })),
       ),
+    callers: () => collections.flatMap(({ id, type }) => (type === 'auth' ? (shapes.get(id) ?? []) : [])),
     get: (nameOrId) => shapes.get(nameOrId) ?? shapes.get(nameOrId.toLowerCase()),
   }
 }

@@ -1,5 +1,5 @@
 import { holds, read } from './compare.ts'
-import { type KnownOperand, knownValue, neverEqual } from './known.ts'
+import { isKnown, knownSide, neverEqual, readsClock } from './known.ts'
 import { type Comparison, columnType, type Operand, type Resolved } from './resolved.ts'
 import type { FilterContext } from './shape.ts'
 
@@ -31,26 +31,25 @@ const shortest = (lists: Equality[][]): Equality[] | undefined =>
 
 function ofComparison(node: Comparison, context: FilterContext): Equality[] | undefined {
   const { op, left, right } = node
-  if (left.kind === 'macro' || right.kind === 'macro') return undefined
+  if (readsClock(left) || readsClock(right)) return undefined
   if ((op === '=' || op === '!=') && neverEqual(node, context)) return op === '=' ? [] : undefined
-  if (left.kind !== 'field' && right.kind !== 'field') return ofKnown(node, context)
+  if (isKnown(left) && isKnown(right)) return ofKnown(node, context)
   if (op !== '=') return undefined
   return ofField(left, right, context) ?? ofField(right, left, context)
 }
 
 function ofKnown({ op, left, right }: Comparison, context: FilterContext): [] | undefined {
-  if (left.kind === 'field' || right.kind === 'field') return undefined
-  const side = (operand: KnownOperand) => ({ value: knownValue(operand, context), source: 'known' as const })
-  return holds(op, side(left), side(right)) ? undefined : []
+  if (!isKnown(left) || !isKnown(right)) return undefined
+  return holds(op, knownSide(left, context), knownSide(right, context)) ? undefined : []
 }
 
 function ofField(operand: Operand, other: Operand, context: FilterContext): Equality[] | undefined {
-  if (operand.kind !== 'field' || other.kind === 'field') return undefined
+  if (operand.kind !== 'field' || !isKnown(other)) return undefined
   const type = columnType(operand)
   if (operand.hops.length > 0 || operand.modifier || type === 'json') return undefined
 
   const field = operand.field.name
-  const value = read({ value: knownValue(other, context), source: 'known' }, type)
+  const value = read(knownSide(other, context), type)
   if (type === 'text') {
     // An empty text may be stored as null or left out, and the number 7 equals no text.
     if (value === null || value === '') return undefined

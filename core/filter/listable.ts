@@ -1,40 +1,28 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { FilterError } from './filter-error.ts'
-import { type FieldPath, type Hop, operandsOf, type Resolved } from './resolved.ts'
-import type { CollectionShape, FilterContext } from './shape.ts'
-import { all, not, TRUE } from './sql-logic.ts'
-import { aliases, pathFrom } from './sql-path.ts'
-import { toSql } from './to-sql.ts'
+import { type Hop, keyOf, waysOf } from './hop.ts'
+import { type FieldPath, operandsOf, type Resolved } from './resolved.ts'
+import type { CollectionShape } from './shape.ts'
 
 /** null: only superusers may list it; undefined: everybody. */
 export type ListRule = (collection: CollectionShape) => Resolved | null | undefined
 
+/** What a record must satisfy where `hops` lead from the row in question. */
+export type Guard = { hops: readonly Hop[]; rule: Resolved }
+
 /**
- * The condition that keeps a client's filter or sort from telling of records he may not list: a row is left out if
- * any of the paths leads it to one. Throws FilterError where a path goes through a collection of the superusers'.
- * Not meant for rules, which may look anywhere, nor for superusers.
+ * What keeps a client's filter or sort from telling of records he may not list. A row is left out if a path leads it
+ * to such a record; where paths lead to many, only those he may list are looked at, and a plain operator, which asks
+ * about all of them, is satisfied only if he may list them all. Throws FilterError where a path goes through a
+ * collection of the superusers'. Not meant for rules, which may look anywhere, nor for superusers.
  */
-export function listable(
-  paths: readonly FieldPath[],
-  context: FilterContext,
-  { alias, listRule }: { alias: string; listRule: ListRule },
-): SQL {
-  const newAlias = aliases()
-  const conditions = partsOf(paths).map((hops) => {
+export function guardsOf(paths: readonly FieldPath[], listRule: ListRule): Guard[] {
+  const ways = new Map(paths.flatMap(({ hops }) => waysOf(hops)).map((way) => [keyOf(way), way]))
+  return [...ways.values()].flatMap((hops) => {
     const { collection } = hops.at(-1)!
     const rule = listRule(collection)
-    if (rule === undefined) return TRUE
     if (rule === null) throw new FilterError(`Only superusers may look into ${collection.name}`)
-    const { from, last } = pathFrom(hops, alias, newAlias)
-    return sql`not exists (select from ${from} and ${not(toSql(rule, context, { alias: last, newAlias }))})`
+    return rule === undefined ? [] : [{ hops, rule }]
   })
-  return all(conditions)
-}
-
-/** `a.b.c` leads through two records, those of `a` and of `a.b`; each is asked about once. */
-function partsOf(paths: readonly FieldPath[]): Hop[][] {
-  const parts = paths.flatMap(({ hops }) => hops.map((_, i) => hops.slice(0, i + 1)))
-  return [...new Map(parts.map((hops) => [hops.map(({ field }) => field).join('.'), hops])).values()]
 }
 
 export const pathsOf = (resolved: Resolved): FieldPath[] =>

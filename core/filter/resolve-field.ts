@@ -1,40 +1,44 @@
 import { FilterError } from './filter-error.ts'
+import type { Hop } from './hop.ts'
 import type { Scope } from './resolve.ts'
-import type { FieldPath, Hop } from './resolved.ts'
+import type { FieldPath } from './resolved.ts'
 import type { CollectionShape, FieldShape } from './shape.ts'
 
 export const RELATIONS_MAX = 6
 
-/** Follows a dotted path through relations to a field, or into a json field. */
+/** Follows a dotted path through relations to a field, or into a json field. `before` is the way already gone. */
 export function resolveField(
   path: readonly string[],
   modifier: string | undefined,
   at: number | undefined,
   scope: Scope,
+  before: readonly Hop[] = [],
 ): FieldPath {
   const hops: Hop[] = []
   let collection = scope.collection
   for (const [step, name] of path.entries()) {
-    const field = visibleField(collection, name, at, scope)
     const rest = path.slice(step + 1)
+    const back = collection.fields.has(name) ? undefined : backRelation(name, collection, scope)
+    if (back && rest.length === 0)
+      throw new FilterError(`${name} is many records: name a field, such as ${name}.id`, at)
+    const field = back ? undefined : visibleField(collection, name, at, scope)
     // The id of the record a relation names is the relation's own value: no need to go there.
-    const ends = rest.length === 0 || (rest.length === 1 && rest[0] === 'id' && field.kind === 'relation')
-    if (ends || field.kind === 'json') {
-      const names = namedBy(field, collection, scope)
-      const keys = ends ? [] : rest
+    const ends = rest.length === 0 || (rest.length === 1 && rest[0] === 'id' && field?.kind === 'relation')
+    if (field && (ends || field.kind === 'json')) {
       return {
         kind: 'field',
-        hops,
+        hops: [...before, ...hops],
         field,
-        keys,
-        names,
+        keys: ends ? [] : rest,
+        names: namedBy(field, collection, scope),
         modifier: modifierOf(field, modifier, at),
       }
     }
     if (hops.length === RELATIONS_MAX)
       throw new FilterError(`A path follows at most ${RELATIONS_MAX} relations`, at)
-    collection = targetOf(field, collection, at, scope)
-    hops.push({ field: name, collection })
+    const hop: Hop = back ?? relation(field as FieldShape, collection, at, scope)
+    hops.push(hop)
+    collection = hop.collection
   }
   throw new FilterError('An empty path', at)
 }
@@ -52,15 +56,20 @@ function visibleField(
   return field
 }
 
-function targetOf(
-  field: FieldShape,
-  collection: CollectionShape,
-  at: number | undefined,
-  scope: Scope,
-): CollectionShape {
+function relation(field: FieldShape, collection: CollectionShape, at: number | undefined, scope: Scope): Hop {
   const target = field.target === undefined ? undefined : scope.catalog.get(field.target)
   if (!target) throw new FilterError(`Field ${collection.name}.${field.name} is no relation to follow`, at)
-  return target
+  return { by: 'relation', field: field.name, collection: target }
+}
+
+/** `COLL_via_FIELD`, where FIELD of COLL points here; undefined for a name that is none. */
+function backRelation(name: string, here: CollectionShape, { catalog, mayUse }: Scope): Hop | undefined {
+  const [, from = '', fieldName = ''] = /^(\w+)_via_(\w+)$/.exec(name) ?? []
+  const collection = catalog.get(from)
+  const field = collection?.fields.get(fieldName)
+  if (!collection || field?.target === undefined || (field.hidden && !mayUse.hidden)) return undefined
+  if (catalog.get(field.target)?.id !== here.id) return undefined
+  return { by: 'back', field: field.name, collection }
 }
 
 function namedBy(field: FieldShape, collection: CollectionShape, scope: Scope): string | undefined {
@@ -70,10 +79,13 @@ function namedBy(field: FieldShape, collection: CollectionShape, scope: Scope): 
 
 const COUNTED = new Set(['select', 'relation', 'file'])
 
+/** Of these `:length` counts the values. */
+export const isCounted = ({ kind }: FieldShape): boolean => COUNTED.has(kind)
+
 /** A known modifier on a field it means nothing to is accepted and ignored; `:each` means nothing to single values. */
 const modifierOf = (field: FieldShape, modifier: string | undefined, at: number | undefined) => {
   if (modifier === undefined || modifier === 'each') return undefined
   if (modifier === 'lower') return field.kind === 'number' || field.kind === 'bool' ? undefined : modifier
-  if (modifier === 'length') return COUNTED.has(field.kind) ? modifier : undefined
+  if (modifier === 'length') return isCounted(field) ? modifier : undefined
   throw new FilterError(`Unknown modifier :${modifier} on field ${field.name}`, at)
 }

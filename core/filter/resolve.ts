@@ -1,9 +1,12 @@
 import { FilterError, ForbiddenFilterError } from './filter-error.ts'
 import { isMacro } from './macros.ts'
+import { resolveCall } from './resolve-call.ts'
+import { resolveCollection } from './resolve-collection.ts'
 import { resolveField } from './resolve-field.ts'
 import { resolveRequest } from './resolve-request.ts'
-import type { Operand, Resolved } from './resolved.ts'
+import type { Comparison, Operand, Resolved } from './resolved.ts'
 import type { Catalog, CollectionShape } from './shape.ts'
+import { whereShown } from './shown-emails.ts'
 import type { Expr, RawOperand } from './syntax.ts'
 
 export type Scope = {
@@ -14,6 +17,7 @@ export type Scope = {
   mayUse: MayUse
 }
 
+/** `request`: what begins with `@request.` or `@collection.`; `hidden`: hidden fields, and e-mails not shown to all. */
 export type MayUse = { request: boolean; hidden: boolean }
 
 /**
@@ -24,19 +28,25 @@ export function resolve(expr: Expr, scope: Scope): Resolved {
   if (expr.kind !== 'compare')
     return { kind: expr.kind, terms: expr.terms.map((term) => resolve(term, scope)) }
   const { kind, op, any } = expr
-  return { kind, op, any, left: resolveOperand(expr.left, scope), right: resolveOperand(expr.right, scope) }
+  const left = resolveOperand(expr.left, scope)
+  const right = resolveOperand(expr.right, scope)
+  const comparison: Comparison = { kind, op, any, left, right }
+  return scope.mayUse.hidden ? comparison : whereShown(comparison, scope.collection)
 }
 
-function resolveOperand(raw: RawOperand, scope: Scope): Operand {
+export function resolveOperand(raw: RawOperand, scope: Scope): Operand {
   if (raw.kind === 'constant') return { kind: 'constant', value: raw.value }
-  if (raw.kind === 'call') throw new FilterError(`Unknown function ${raw.name}()`, raw.at)
+  if (raw.kind === 'call') return resolveCall(raw, scope)
   if (isMacro(raw.name)) return { kind: 'macro', name: raw.name }
 
-  const { path, modifier } = splitName(raw.name, raw.at)
-  if (path[0] === '@request' && !scope.mayUse.request) throw new ForbiddenFilterError('@request.')
-  if (path[0] === '@request') return resolveRequest(path.slice(1), modifier, raw.at)
-  if (raw.name.startsWith('@')) throw new FilterError(`Unknown name ${raw.name}`, raw.at)
-  return resolveField(path, modifier, raw.at, scope)
+  const { name, at } = raw
+  const prefix = /^@(?:request|collection)(?=\.|$)/.exec(name)?.[0]
+  if (prefix && !scope.mayUse.request) throw new ForbiddenFilterError(`${prefix}.`)
+  if (prefix === '@collection') return resolveCollection(name, at, scope)
+  const { path, modifier } = splitName(name, at)
+  if (prefix) return resolveRequest({ path: path.slice(1), modifier, at }, scope)
+  if (name.startsWith('@')) throw new FilterError(`Unknown name ${name}`, at)
+  return resolveField(path, modifier, at, scope)
 }
 
 /** `agent_id.hostname:lower` is a dotted path and one modifier. */

@@ -18,7 +18,11 @@ export type FieldShape = {
 /** `fields` includes `id`, `created` and `updated`. The name is also the table's. */
 export type CollectionShape = { id: string; name: string; fields: ReadonlyMap<string, FieldShape> }
 
-export type Catalog = { get(nameOrId: string): CollectionShape | undefined }
+export type Catalog = {
+  get(nameOrId: string): CollectionShape | undefined
+  /** The collections whose records sign in. */
+  callers(): readonly CollectionShape[]
+}
 
 /**
  * A stored record: text-like fields are strings, dates among them ('YYYY-MM-DD hh:mm:ss.sssZ', '' when empty);

@@ -1,10 +1,11 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { columnType, type FieldPath } from './resolved.ts'
+import { timeText } from './sql-time.ts'
 
 /**
  * A field in SQL, taken apart by what it can hold: a number column has only a `number`, a text column only a `text`,
  * and a json column both, of which one is null, or both for JSON's null and for a key that is not there. The rest
- * is never null.
+ * is never null, unless it says so.
  */
 export type Column = {
   number?: SQL
@@ -14,6 +15,8 @@ export type Column = {
   /** The value's text, for `~`. */
   shown: SQL
   json: boolean
+  /** The `text` may be null, which is the same as "". */
+  nullable?: true
 }
 
 /** `alias` names the row that has the field; the path's hops are already behind us. */
@@ -22,6 +25,10 @@ export function columnOf(path: FieldPath, alias: string): Column {
   if (path.modifier === 'length') {
     const length = sql`(${column} <> '')::int`
     return { number: length, shown: sql`${length}::text`, json: false }
+  }
+  if (typeof path.modifier === 'object') {
+    const text = timeText(column, path.modifier)
+    return { text, shown: text, json: false, nullable: true }
   }
   const whole = wholeColumn(column, path)
   if (path.modifier !== 'lower') return whole

@@ -9,7 +9,7 @@ import { lowerAscii, type Value } from './value.ts'
 /** One side of a comparison in SQL: a column, or a value that needs no row. */
 export type Term = Column | Side
 
-const isColumn = (term: Term): term is Column => 'shown' in term
+export const isColumn = (term: Term): term is Column => 'shown' in term
 
 /**
  * `holds` in SQL. Where the answer does not depend on the row it is TRUE or FALSE itself, so that callers can leave
@@ -31,7 +31,7 @@ function equalsValue(column: Column, side: Side): SQL {
   const value = readFor(column, side)
   if (column.json || side.source === 'json') {
     if (value === null) return column.json ? sql`${column.shown} is null` : FALSE
-  } else if (value === null || value === '') return column.text ? sql`${column.text} = ''` : FALSE
+  } else if (value === null || value === '') return column.text ? sql`${filledIn(column)} = ''` : FALSE
 
   if (column.flag) return value === 0 || value === 1 ? sql`${column.flag} = ${value === 1}` : FALSE
   const part = partFor(column, value)
@@ -40,8 +40,22 @@ function equalsValue(column: Column, side: Side): SQL {
 
 function equalsColumn(a: Column, b: Column): SQL {
   if (a.json || b.json) return sql`(${same(a.number, b.number)} and ${same(a.text, b.text)})`
-  if (a.text && b.text) return sql`${a.text} = ${b.text}`
+  if (a.text && b.text) return sql`${filledIn(a)} = ${filledIn(b)}`
   return a.number && b.number ? sql`${a.number} = ${b.number}` : FALSE
+}
+
+const filledIn = ({ text, nullable }: Column): SQL => (nullable ? sql`coalesce(${text}, '')` : sql`${text}`)
+
+/** Is there a value at all? Where there is none, no order and no pattern holds, and none is broken. */
+export function present(term: Term): SQL {
+  if (!isColumn(term)) return term.value === null ? FALSE : TRUE
+  return term.json || term.nullable ? sql`${term.shown} is not null` : TRUE
+}
+
+/** Is there a value that says something? Of the caller, what is empty equals nothing. */
+export function filled(term: Term): SQL {
+  if (!isColumn(term)) return term.value === null || term.value === '' ? FALSE : TRUE
+  return term.text ? sql`(${term.shown} <> '') is true` : TRUE
 }
 
 /** Null-safe, since one part of a json column always is null. */

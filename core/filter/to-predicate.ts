@@ -1,16 +1,17 @@
 import { holds, type Side } from './compare.ts'
-import { knownValue, neverEqual } from './known.ts'
+import { fieldValue } from './field-value.ts'
+import { isKnown, knownSide, neverEqual } from './known.ts'
 import { likeMatcher, patternOf } from './like.ts'
 import {
+  type Changed,
   type Comparison,
   columnType,
   comparisonsOf,
-  type FieldPath,
   type Operand,
   type Resolved,
 } from './resolved.ts'
 import type { FilterContext, FilterRecord } from './shape.ts'
-import { lowerAscii, type Value, valueFrom, walk } from './value.ts'
+import { valueFrom, walk } from './value.ts'
 
 export type Predicate = (record: FilterRecord, context: FilterContext) => boolean
 
@@ -22,10 +23,13 @@ export const toPredicate = (resolved: Resolved): Predicate | undefined =>
   comparisonsOf(resolved).every(isLocal) ? build(resolved) : undefined
 
 function isLocal({ op, left, right }: Comparison): boolean {
-  if ([left, right].some((operand) => operand.kind === 'field' && operand.hops.length > 0)) return false
+  if (leadsAway(left) || leadsAway(right)) return false
   const isLike = op === '~' || op === '!~'
   return !(isLike && right.kind === 'field' && columnType(right) === 'json')
 }
+
+const leadsAway = (operand: Operand): boolean =>
+  operand.kind === 'request-path' || (operand.kind === 'field' && operand.hops.length > 0)
 
 function build(resolved: Resolved): Predicate {
   if (resolved.kind === 'compare') return comparison(resolved)
@@ -58,14 +62,18 @@ function likeConstant(op: '~' | '!~', left: Reader, pattern: string | number | b
 type Reader = (record: FilterRecord, context: FilterContext) => Side
 
 function reader(operand: Operand): Reader {
-  if (operand.kind !== 'field')
-    return (_, context) => ({ value: knownValue(operand, context), source: 'known' })
+  if (isKnown(operand)) return (_, context) => knownSide(operand, context)
+  if (operand.kind === 'changed') return changed(operand)
+  if (operand.kind === 'request-path') throw new Error('A path from the request leads to other records')
   const source = columnType(operand)
   return (record) => ({ value: fieldValue(operand, record), source })
 }
 
-function fieldValue({ field, keys, modifier }: FieldPath, record: FilterRecord): Value {
-  const value = valueFrom(walk(record[field.name], keys))
-  if (modifier === 'length') return value === null || value === '' ? 0 : 1
-  return modifier === 'lower' && value !== null ? lowerAscii(String(value)) : value
+function changed({ body, field }: Changed): Reader {
+  const stored = reader(field)
+  return (record, context) => {
+    const isSet = walk(context.body, body.path) !== undefined
+    const differs = isSet && holds('!=', knownSide(body, context), stored(record, context))
+    return { value: differs ? 1 : 0, source: 'bool' }
+  }
 }

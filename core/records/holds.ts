@@ -1,21 +1,20 @@
-import { type SQL, sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
 import { compile, type Executor } from '../db/database.ts'
 import { quote, sqlType, statement } from '../db/statement.ts'
-import { type FilterContext, type Predicate, type Resolved, toSql } from '../filter/index.ts'
+import { type FilterContext, type Guard, type Predicate, type Resolved, toSql } from '../filter/index.ts'
 
 export type Condition = {
   resolved: Resolved
   /** Absent where the condition reads other rows. */
   predicate?: Predicate
   /** What must hold too, lest a client's condition tell of records he may not see. */
-  discreet?: (context: FilterContext) => SQL
+  discreet?: readonly Guard[]
 }
 
 export function conditionSql({ resolved, discreet }: Condition, context: FilterContext, alias: string): SQL {
-  const asked = toSql(resolved, context, { alias })
-  return discreet ? sql`(${asked} and ${discreet(context)})` : asked
+  return toSql(resolved, context, { alias, guards: discreet })
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Collection, StoredRecord } from '../collection.ts'
 import { compile, type Executor } from '../db/database.ts'
 import { quote } from '../db/statement.ts'
 import { BadRequest } from '../errors.ts'
-import { toOrderBy } from '../filter/index.ts'
+import { listable, toOrderBy } from '../filter/index.ts'
 import { refuseIfClosed } from './access.ts'
 import { type Caller, filterContext, isSuperuser } from './actor.ts'
 import { clientFilter, clientSort } from './client-filter.ts'
@@ -75,8 +75,8 @@ function conditions(app: App, collection: Collection, query: ListQuery, caller: 
     parts.push(conditionSql(clientFilter(app, collection, query.filter, caller), context, alias))
   const rowid = sql.raw(`${quote(alias)}."_seq"`)
   const sort = query.sort ? clientSort(app, collection, query.sort, caller) : undefined
-  if (sort?.discreet) parts.push(sort.discreet(context))
-  const asked = sort && toOrderBy(sort.terms, { alias, rowid })
+  if (sort?.guards.length) parts.push(listable(sort.guards, context, alias))
+  const asked = sort && toOrderBy(sort.terms, { alias, rowid, context, guards: sort.guards })
   return {
     where: and(...parts) ?? sql`true`,
     // Insertion order settles ties, so that pages never overlap.

@@ -16,7 +16,7 @@ const scope: Scope = {
       FIELDS.map((name) => [name, { name, kind: name === 'system' ? 'bool' : 'text', hidden: false }]),
     ),
   },
-  catalog: { get: () => undefined },
+  catalog: { get: () => undefined, callers: () => [] },
   mayUse: { request: true, hidden: true },
 }
 

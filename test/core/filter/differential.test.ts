@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { keyOf } from '../../../core/filter/hop.ts'
 import {
   compile,
   type FilterContext,
@@ -142,8 +143,7 @@ function withoutHops(resolved: Resolved): Resolved {
   return { ...resolved, left: local(resolved.left), right: local(resolved.right) }
 }
 
-const pathName = ({ hops, field }: FieldPath): string =>
-  [...hops.map((hop) => hop.field), field.name].join('.')
+const pathName = ({ hops, field }: FieldPath): string => [keyOf(hops), field.name].join('.')
 
 function flattened(row: FilterRecord, resolved: Resolved): FilterRecord {
   if (resolved.kind !== 'compare')
@@ -152,8 +152,10 @@ function flattened(row: FilterRecord, resolved: Resolved): FilterRecord {
   for (const operand of [resolved.left, resolved.right]) {
     if (operand.kind !== 'field') continue
     let found: FilterRecord | undefined = row
-    for (const { field, collection } of operand.hops)
-      found = rowsOf(collection.name).find(({ id }) => id === found?.[field])
+    for (const hop of operand.hops) {
+      if (hop.by !== 'relation') throw new Error('A step to many records')
+      found = rowsOf(hop.collection.name).find(({ id }) => id === found?.[hop.field])
+    }
     all[pathName(operand)] = found?.[operand.field.name] ?? null
   }
   return all

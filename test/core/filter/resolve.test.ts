@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { keyOf, waysOf } from '../../../core/filter/hop.ts'
 import { compile, FilterError, ForbiddenFilterError, parse, resolve } from '../../../core/filter/index.ts'
 import type { FieldPath, Resolved } from '../../../core/filter/resolved.ts'
 import { catalog, clientScope, people, ruleScope } from './world.ts'
@@ -9,7 +10,11 @@ const left = (source: string): FieldPath => {
   return resolved.left
 }
 const trail = ({ hops, field, keys }: FieldPath) =>
-  [...hops.map((hop) => `${hop.field}>${hop.collection.name}`), field.name, ...keys].join(' ')
+  [
+    ...waysOf(hops).map((way) => `${keyOf(way.slice(-1))}>${way.at(-1)?.collection.name}`),
+    field.name,
+    ...keys,
+  ].join(' ')
 
 function refusal(source: string, scope = ruleScope): FilterError {
   try {
@@ -85,7 +90,7 @@ it.each([
   ['@request.constructor.x = 1', '@request.constructor.x'],
   ['@request.method.x = 1', '@request.method.x'],
   ['@request.body.x:upper = 1', ':upper'],
-  ['@collection.people.name = 1', '@collection.people.name'],
+  ['@collection.people = 1', '@collection.people'],
   ['tasks_via_owner.title = 1', 'tasks_via_owner'],
   ['sleep(10) = 1', 'sleep()'],
   ['title = 1 || (count = 2 && owner = nope)', 'tasks.nope'],

@@ -5,6 +5,7 @@ import {
   FilterError,
   type FilterRecord,
   ForbiddenFilterError,
+  guardsOf,
   listable,
   parseSort,
   pathsOf,
@@ -124,10 +125,8 @@ describe('listable', () => {
   const ann = callerFrom(people, { id: 'ann', name: 'Red' })
   const rule = (source: string): Resolved => compile(source, { ...ruleScope, collection: people })
   const seen = (filter: string, rules: Record<string, Resolved | null>) => {
-    const condition = listable(pathsOf(compile(filter, clientScope)), ann, {
-      alias: 'tasks',
-      listRule: ({ name }) => rules[name],
-    })
+    const guards = guardsOf(pathsOf(compile(filter, clientScope)), ({ name }) => rules[name])
+    const condition = listable(guards, ann, 'tasks')
     return ids(sql`select id from tasks where ${condition} order by seq`)
   }
 

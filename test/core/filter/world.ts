@@ -51,7 +51,8 @@ export const tasks = collection('tasks', {
 
 export const collections = [teams, people, agents, tasks]
 export const catalog: Catalog = {
-  get: (nameOrId) => collections.find(({ id, name }) => id === nameOrId || name === nameOrId),
+  get: (nameOrId) => collections.find(({ id, name }) => id === nameOrId || name === nameOrId.toLowerCase()),
+  callers: () => [people, agents],
 }
 export const everything = { request: true, hidden: true }
 export const nothing = { request: false, hidden: false }
