@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compared } from './both.ts'
 import { chapters } from './cases/index.ts'
+import { realtime } from './cases/realtime.ts'
 import { differences } from './differences.ts'
-import type { Case } from './request.ts'
+import { type Case, step } from './request.ts'
+import { heardAlike } from './stream.ts'
 import { startWorld, type World } from './world.ts'
 
 let world: World
@@ -19,6 +21,10 @@ async function run({ steps, differs }: Case): Promise<void> {
     const difference = await compared(world, step)
     if (difference) found.push(difference)
   }
+  judge(found, differs)
+}
+
+function judge(found: string[], differs: string | undefined): void {
   if (!differs) {
     if (found.length > 0) throw new Error(found.join('\n'))
     return
@@ -32,6 +38,13 @@ for (const [chapter, cases] of Object.entries(chapters))
   describe(chapter, () => {
     for (const one of cases) test(one.title, () => run(one))
   })
+
+describe('realtime', () => {
+  beforeAll(async () => {
+    await compared(world, step('root POST things {"id":"mark00000000001","title":"mark"}'))
+  })
+  for (const one of realtime) test(one.title, async () => judge(await heardAlike(world, one), one.differs))
+})
 
 test('every known difference is still one', () => {
   expect([...hit].toSorted()).toEqual(Object.keys(differences).toSorted())
