@@ -1,11 +1,15 @@
-import type { Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import { StartError } from '../core/errors.ts'
+import { settled } from './address.ts'
 import type { Api } from './api.ts'
 
 /** How long requests that are under way may take when the server is told to end. */
 const DRAIN_MS = 2500
+
+/** Headers and address together; a filter over many ids is long. */
+const HEADER_BYTES_MAX = 128 * 1024
 
 export type Listening = {
   port: number
@@ -14,7 +18,10 @@ export type Listening = {
 }
 
 export async function listen(api: Api, host: string, port: number): Promise<Listening> {
-  const server = createAdaptorServer({ fetch: api.fetch }) as Server
+  const answer = getRequestListener(api.fetch)
+  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (incoming, outgoing) => {
+    if (!settled(incoming, outgoing)) void answer(incoming, outgoing)
+  })
   // A client that sends its request in drops must not hold a connection for ever.
   server.headersTimeout = 20_000
   server.requestTimeout = 600_000

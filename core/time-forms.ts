@@ -21,7 +21,8 @@ const FORMS = [
   `${DAY} ${MONTH} ${SHORT_YEAR} (?<hour>\\d{1,2}):(?<minute>\\d{2}) (?:${OFFSET}|${ZONE})`,
   `${LONG_WEEKDAY}, ${DAY}-${MONTH}-${SHORT_YEAR} ${CLOCK} ${ZONE}`,
   `${WEEKDAY} ${MONTH} ${PADDED_DAY} ${CLOCK}(?: (?:${OFFSET}|${ZONE}))? ${YEAR}`,
-].map((form) => new RegExp(`^${form}$`, 'i'))
+  // Names are names in any case; the T and Z of numbers are capitals.
+].map((form) => new RegExp(`^${form}$`, form.includes(MONTH) ? 'i' : ''))
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 

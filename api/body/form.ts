@@ -1,32 +1,38 @@
-import { TooLarge } from '../../core/errors.ts'
+import { BadRequest } from '../../core/errors.ts'
+import { decimal } from '../../core/fields/decimal.ts'
 import { refuseText } from './hostile.ts'
 import { parseJson } from './json.ts'
 
-const PAIRS_MAX = 1000
+const PAIRS_MAX = 10_000
+const PAYLOAD = '@jsonPayload'
+const BROKEN_PAIR = /;|%(?![0-9a-f]{2})/i
 
 /** The pairs of a URL-encoded form. Counted before they are taken apart: a form of megabytes may hold millions. */
 export function formPairs(text: string): [string, string][] {
   let count = 1
   for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1))
-    if (++count > PAIRS_MAX) throw new TooLarge(`The form has more than ${PAIRS_MAX} values; send fewer.`)
+    if (++count > PAIRS_MAX) throw new BadRequest(`The form has more than ${PAIRS_MAX} values; send fewer.`)
+  if (BROKEN_PAIR.test(text)) throw new BadRequest()
   return [...new URLSearchParams(text)]
 }
 
-/** Values of a form, typed as PocketBase does; `@jsonPayload` holds a JSON object that is merged in. */
+/**
+ * Values of a form, typed as PocketBase does; `@jsonPayload` holds a JSON object whose keys come on top. Of what is
+ * given several times a list is made.
+ */
 export function formValues(pairs: readonly [string, string][]): Record<string, unknown> {
   const body = new Map<string, unknown>()
   for (const [key, text] of pairs) {
     refuseText(key)
     refuseText(text)
-    if (key === '@jsonPayload') {
-      for (const [name, value] of Object.entries(parseJson(text))) body.set(name, value)
-      continue
-    }
+    if (key === PAYLOAD) continue
     const value = typed(text)
     const before = body.get(key)
     if (Array.isArray(before)) before.push(value)
     else body.set(key, before === undefined ? value : [before, value])
   }
+  for (const [key, text] of pairs)
+    if (key === PAYLOAD) for (const [name, value] of Object.entries(parseJson(text))) body.set(name, value)
   return Object.fromEntries(body)
 }
 
@@ -34,5 +40,6 @@ export function formValues(pairs: readonly [string, string][]): Record<string, u
 function typed(text: string): unknown {
   if (text === 'true') return true
   if (text === 'false') return false
-  return text !== '' && String(Number(text)) === text && Number.isFinite(Number(text)) ? Number(text) : text
+  const number = Number(text)
+  return text !== '' && Number.isFinite(number) && decimal(number) === text ? number : text
 }

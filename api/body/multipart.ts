@@ -5,8 +5,6 @@ import { AppError, BadRequest, TooLarge } from '../../core/errors.ts'
 import type { FileStore, Upload } from '../../core/files/storage.ts'
 
 const PARTS_MAX = 1000
-const FILES_MAX = 50
-const FIELD_BYTES_MAX = 10 * 1_048_576
 
 /** The largest size of a file under that name; undefined: it is thrown away. */
 export type Accepts = (part: string) => number | undefined
@@ -27,7 +25,7 @@ export async function readMultipart(
   const values: [string, string][] = []
   const arriving: Promise<Upload>[] = []
   const contents: Readable[] = []
-  const parser = open(incoming)
+  const parser = open(incoming, maxBytes)
   try {
     await new Promise<void>((resolve, reject) => {
       let size = 0
@@ -35,22 +33,24 @@ export async function readMultipart(
         size += chunk.length
         if (size > maxBytes) reject(new TooLarge())
       })
-      parser.on('field', (name, value, _, truncated) => {
+      // A part may come without a name, whatever the types say, and is nobody's then.
+      parser.on('field', (name: string | undefined, value, _, truncated) => {
         if (truncated) reject(new TooLarge())
-        values.push([name, value])
+        if (name !== undefined) values.push([name, value])
       })
-      parser.on('file', (name, content, originalName) => {
+      parser.on('file', (name: string | undefined, content, originalName) => {
         // At once, for every part: an error that nobody listens to would end the server.
         content.on('error', reject)
         contents.push(content)
-        const sizeMax = accepts(name)
-        if (sizeMax === undefined) return content.resume()
+        const sizeMax = name === undefined ? undefined : accepts(name)
+        if (name === undefined || sizeMax === undefined) return content.resume()
         const upload = files.receive(name, originalName ?? '', content, sizeMax)
         upload.catch(reject)
         arriving.push(upload)
       })
-      parser.on('partsLimit', () => reject(new TooLarge('Too many parts.')))
-      parser.on('filesLimit', () => reject(new TooLarge('Too many files.')))
+      parser.on('partsLimit', () =>
+        reject(new BadRequest(`The form has more than ${PARTS_MAX} parts; send fewer.`)),
+      )
       parser.on('finish', resolve)
       parser.on('error', reject)
       incoming.on('aborted', () => reject(new BadRequest('The request was broken off.')))
@@ -72,15 +72,18 @@ export async function readMultipart(
 const malformed = (cause: unknown): Error =>
   cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && /^E[A-Z]+$/.test(cause.code)
     ? cause
-    : new BadRequest('Failed to load the submitted data due to invalid formatting.')
+    : new BadRequest()
 
-function open({ headers }: IncomingMessage) {
+function open({ headers }: IncomingMessage, maxBytes: number) {
   try {
     return new Busboy({
       headers: { ...headers, 'content-type': headers['content-type'] ?? '' },
-      limits: { parts: PARTS_MAX, files: FILES_MAX, fieldSize: FIELD_BYTES_MAX },
+      limits: { parts: PARTS_MAX, fieldSize: maxBytes },
+      // Names are made anew, so that what is in front of one does no harm; and what has none is a value.
+      preservePath: true,
+      isPartAFile: (_name, _type, fileName) => Boolean(fileName),
     })
   } catch {
-    throw new BadRequest('Failed to load the submitted data due to invalid formatting.')
+    throw new BadRequest()
   }
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { App } from '../../core/app.ts'
 import type { Collection } from '../../core/collection.ts'
@@ -50,11 +51,11 @@ async function readBody(
     const { values, uploads } = await readMultipart(incoming, app.files, limitOf(target), acceptedBy(target))
     return { body: formValues(values), uploads }
   }
-  const text = await readText(incoming, BODY_BYTES_MAX)
-  if (text === '') return { body: {}, uploads: [] }
-  if (type.startsWith('application/json')) return { body: parseJson(text), uploads: [] }
+  const bytes = await readBytes(incoming, limitOf(target))
+  if (bytes.length === 0) return { body: {}, uploads: [] }
+  if (type.startsWith('application/json')) return { body: parseJson(utf8(bytes)), uploads: [] }
   if (type.startsWith('application/x-www-form-urlencoded'))
-    return { body: formValues(formPairs(text)), uploads: [] }
+    return { body: formValues(formPairs(bytes.toString('utf8'))), uploads: [] }
   throw new BadRequest('Unsupported Content-Type.')
 }
 
@@ -66,14 +67,13 @@ function acceptedBy(target: Collection | Accepts | undefined): Accepts {
   }
 }
 
-/** A record's files come on top of what every request may bring. */
+/** A record's files and JSON come on top of what every request may bring. */
 function limitOf(target: Collection | Accepts | undefined): number {
   const fields = typeof target === 'object' ? target.fields.values() : []
-  const files = [...fields].map(({ maxBytes = 0 }) => maxBytes)
-  return files.reduce((sum, bytes) => sum + bytes, BODY_BYTES_MAX)
+  return [...fields].reduce((sum, { options }) => sum + Number(options.maxSize ?? 0), BODY_BYTES_MAX)
 }
 
-async function readText(incoming: IncomingMessage, maxBytes: number): Promise<string> {
+async function readBytes(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
   if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw new TooLarge()
   const chunks: Buffer[] = []
   let size = 0
@@ -82,5 +82,11 @@ async function readText(incoming: IncomingMessage, maxBytes: number): Promise<st
     if (size > maxBytes) throw new TooLarge()
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
+}
+
+/** JSON is UTF-8, or nothing. */
+function utf8(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new BadRequest()
+  return bytes.toString('utf8')
 }

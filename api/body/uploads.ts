@@ -20,8 +20,8 @@ export function uploadsFor(
   action: 'create' | 'update',
 ): Collection | undefined {
   const collection = app.registry.find(name)
-  if (!isMultipart(c)) return collection
   if (!collection) throw new NotFound('Missing or invalid collection context.')
+  if (!isMultipart(c)) return collection
   const { caller } = c.var
   refuseIfClosed(collection, action, caller)
   if (caller.actor.kind !== 'guest') return collection

@@ -28,7 +28,7 @@ export const headers = createMiddleware<Env>(async (c, next) => {
 })
 
 function preflight(origin: string | undefined, requested: string | undefined): Response {
-  if (!origin) return new Response(null, { status: 204 })
+  if (!origin) return new Response(null, { status: 204, headers: { Vary: 'Origin' } })
   return new Response(null, {
     status: 204,
     headers: {

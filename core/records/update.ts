@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
@@ -17,6 +18,8 @@ import { write } from './write.ts'
 
 /** How often a write that lost a race starts again. Each loss means that somebody else won. */
 const ATTEMPTS = 20
+/** Whoever has lost waits a little, by chance, or the same crowd meets again. */
+const PAUSE_MS_MAX = 64
 
 /**
  * Reads the record, judges and changes it, and writes it back only if it still is what was judged; otherwise
@@ -36,6 +39,7 @@ export async function update(
       return await updateOnce(app, database, collection, id, input, caller)
     } catch (error) {
       if (!(error instanceof LostRace) || attempt === ATTEMPTS) throw error
+      await wait(Math.random() * Math.min(PAUSE_MS_MAX, 2 ** attempt))
     }
   }
 }
