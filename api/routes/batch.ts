@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
+import type { Collection } from '../../core/collection.ts'
 import { BadRequest } from '../../core/errors.ts'
 import { runBatch } from '../../core/records/batch.ts'
 import { batchRequests, isBatchFile, unreadableBatch } from '../body/batch-form.ts'
@@ -21,9 +22,15 @@ export const batch = (app: App) =>
     }
   })
 
-/** Whose each file is stands elsewhere in the form; guests have nothing to put one in, unless they may sign up. */
+/** Whose each file is stands elsewhere in the form; a guest's are written down only where any could be his. */
 function filesFor(app: App, c: RequestContext) {
-  const { actor } = c.var.caller
-  const isWelcome = actor.kind !== 'guest' || app.config.signup === 'open'
+  const isWelcome = c.var.caller.actor.kind !== 'guest' || app.registry.all.some(takesFilesOfGuests(app))
   return (part: string) => (isWelcome && isBatchFile(part) ? BODY_BYTES_MAX : undefined)
 }
+
+const takesFilesOfGuests =
+  (app: App) =>
+  ({ auth, fields, rules }: Collection): boolean =>
+    (rules.create === '' || rules.update === '') &&
+    (!auth || app.config.signup === 'open') &&
+    [...fields.values()].some(({ kind }) => kind === 'file')

@@ -2,10 +2,12 @@ import { Parser } from 'htmlparser2'
 
 /** What is no text of the page: code, drawings, other documents, forms. */
 const SILENT = new Set(
-  'head title style script iframe embed object applet svg template textarea select option button form dialog picture'.split(
+  'head style script iframe embed object applet svg template textarea select option button form dialog picture'.split(
     ' ',
   ),
 )
+/** What belongs to the head where it stands before all text. */
+const HEAD = new Set(['title', 'noscript', 'noframes'])
 /** What stands within a word; everything else separates words. */
 const INLINE = new Set(
   'a abbr acronym b bdo big br cite code em i img input label q small span strike strong sub sup time'.split(
@@ -26,7 +28,7 @@ export function excerpt(html: string, max: number, ellipsis: boolean): string {
   let depth = 0
   const pass = (name: string, step: 1 | -1) => {
     depth += step
-    if (SILENT.has(name)) silent += step
+    if (SILENT.has(name) || (text === '' && HEAD.has(name))) silent += step
     else if (silent === 0 && !INLINE.has(name)) gap = true
   }
   const parser = new Parser(

@@ -57,7 +57,7 @@ export async function list(
       )
   const rows = compile(
     sql`${sql.raw(`select ${columnsOf(collection)} from ${table}`)} where ${where} order by ${orderBy}
-      limit ${sql.raw(String(perPage))} offset ${(page - 1) * perPage}`,
+      limit ${sql.raw(String(perPage))} offset ${Math.min((page - 1) * perPage, Number.MAX_SAFE_INTEGER)}`,
   )
   const [items, total] = await Promise.all([database.run<StoredRecord>(rows.text, rows.parameters), count])
   const totalItems = total ? (total[0]?.count ?? 0) : -1
@@ -85,11 +85,11 @@ function conditions(app: App, collection: Collection, query: ListQuery, caller: 
   }
 }
 
-/** Absent, empty and values below 1 fall back; what is no whole number is an error. */
+/** Absent, empty and values below 1 fall back; what is no whole number of 64 bits is an error. */
 export function wholeNumber(text: string | undefined, fallback: number): number {
   if (!text) return fallback
   const value = Number(text)
-  if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value)) throw new BadRequest()
+  if (!/^[+-]?\d+$/.test(text) || BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) throw new BadRequest()
   return value < 1 ? fallback : value
 }
 

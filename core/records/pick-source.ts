@@ -13,7 +13,7 @@ export type Wanted = {
 const PAIRS = { '(': ')', '"': '"', "'": "'", '`': '`' }
 const TRUE = ['1', 't', 'T', 'TRUE', 'true', 'True']
 
-/** `a,b.c:excerpt(10,true)` as a tree. Throws BadRequest where it is malformed. */
+/** `a,b.c:excerpt(10,true)` as a tree. Throws PocketBase's BadRequest, which says no more, where it is malformed. */
 export function parseFields(source: string): Wanted {
   const root: Wanted = { next: new Map() }
   for (const term of split(source)) {
@@ -52,19 +52,16 @@ function split(source: string): string[] {
       term = ''
     } else term += character
   }
-  if (open.length > 0) throw malformed(`it lacks a ${open.at(-1)}`)
+  if (open.length > 0) throw new BadRequest()
   return [...terms, term].map((text) => text.trim()).filter((text) => text !== '')
 }
 
 function modifier(source: string): Modifier {
   const [name, ...values] = source.split(/[(),\s]+/).filter((part) => part !== '')
-  if (name !== 'excerpt')
-    throw malformed(`${JSON.stringify(source)} is no modifier; there is :excerpt(max[,ellipsis])`)
+  if (name !== 'excerpt') throw new BadRequest()
   const [size = '', ellipsis = '', ...more] = values
   const max = /^\d+(\.\d*)?$/.test(size) ? Math.trunc(Number(size)) : 0
-  if (!Number.isSafeInteger(max) || max < 1) throw malformed('excerpt needs a number of characters above 0')
-  if (more.length > 0) throw malformed('excerpt takes two values: excerpt(max[,ellipsis])')
+  if (!Number.isSafeInteger(max) || max < 1) throw new BadRequest()
+  if (more.length > 0) throw new BadRequest()
   return (value) => (typeof value === 'string' ? excerpt(value, max, TRUE.includes(ellipsis)) : value)
 }
-
-const malformed = (reason: string) => new BadRequest(`The parameter "fields" cannot be read: ${reason}.`)

@@ -14,8 +14,9 @@ export function picker(source: string | undefined): Picker | undefined {
 }
 
 function pick(value: unknown, wanted: Wanted): unknown {
-  if (Array.isArray(value)) return value.map((item) => pick(item, wanted))
-  if (typeof value !== 'object' || value === null) return value
+  // Only a list of objects has paths through it, and its first element tells.
+  if (Array.isArray(value)) return isObject(value[0]) ? value.map((item) => pick(item, wanted)) : value
+  if (!isObject(value)) return value
   const rest = wanted.next.get('*')
   const kept: [string, unknown][] = []
   for (const [key, inner] of Object.entries(value)) {
@@ -35,10 +36,12 @@ function find(wanted: Wanted, key: string): Wanted | undefined {
   return at
 }
 
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 function isPage(value: unknown): value is { items: unknown } {
   return (
-    typeof value === 'object' &&
-    value !== null &&
+    isObject(value) &&
     'items' in value &&
     'page' in value &&
     'perPage' in value &&

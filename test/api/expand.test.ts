@@ -133,8 +133,8 @@ describe('expand', () => {
     let record: Shown | undefined = await ask(records('package_exceptions', exception), path)
     let depth = 0
     for (; record?.expand; depth++) {
-      const { agent_id, package_exceptions_via_agent_id } = record.expand
-      record = agent_id ?? package_exceptions_via_agent_id?.[0]
+      const shown: NonNullable<Shown['expand']> = record.expand
+      record = shown.agent_id ?? shown.package_exceptions_via_agent_id?.[0]
     }
     expect(depth).toBe(6)
   })

@@ -97,6 +97,11 @@ describe('fields', () => {
     expect(Object.getPrototypeOf(picked.a)).toBe(Object.prototype)
     expect(JSON.stringify(picked)).toBe('{"a":{"__proto__":{"x":1}}}')
   })
+
+  it('leaves lists alone that do not begin with an object', () => {
+    const lists = { a: [5, { x: 1 }], b: [[{ x: 1, y: 2 }]], c: [{ x: 1, y: 2 }, 5], d: [] }
+    expect(picker('a.x,b.x,c.x,d.x')?.(lists)).toEqual({ ...lists, c: [{ x: 1 }, 5] })
+  })
 })
 
 describe('excerpt', () => {
@@ -136,6 +141,9 @@ describe('excerpt', () => {
     ['a <b', 'a'],
     ['x <', 'x <'],
     ['&lt;script&gt;', '<script>'],
+    ['<noscript>n</noscript>x', 'x'],
+    ['a<noscript>n</noscript>x', 'a n x'],
+    ['<title>T</title>x', 'x'],
     ['', ''],
   ])('%j', (source, expected) => {
     expect(excerpt(source, 1000, true)).toBe(expected)
