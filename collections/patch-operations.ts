@@ -58,7 +58,7 @@ export const patchOperations = defineCollection({
     after_patch: select(['never', 'if_required', 'always'], { initial: 'never' }),
     snapshot: bool(),
     start_stopped: bool(),
-    timeout_seconds: number({ min: 60, max: 86_400, integer: true, initial: 7200 }),
+    timeout_seconds: number({ required: true, min: 60, max: 86_400, integer: true, initial: 7200 }),
     claim: text({ max: 100 }),
     lease_expires_at: volatile(computed(date())),
     cancel_requested_at: computed(date()),

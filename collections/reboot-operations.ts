@@ -18,7 +18,7 @@ export const rebootOperations = defineCollection({
     acknowledged_at: computed(date()),
     completed_at: computed(date()),
     error_message: computed(text()),
-    timeout_seconds: number({ min: 30, max: 86_400, integer: true, initial: 300 }),
+    timeout_seconds: number({ required: true, min: 30, max: 86_400, integer: true, initial: 300 }),
     boot_id_before: computed(text({ max: 100 })),
   },
   rules: {
