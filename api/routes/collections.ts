@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
-import { BadRequest, NotFound } from '../../core/errors.ts'
+import { BadRequest, Forbidden, NotFound } from '../../core/errors.ts'
 import { listSchemas, schemasOf } from '../../core/schema/index.ts'
-import type { Env } from '../env.ts'
+import type { Env, RequestContext } from '../env.ts'
 import { requireSuperuser } from '../guards.ts'
 
 /** PocketBase's other management addresses, which have nothing behind them here. */
@@ -26,38 +26,43 @@ const MANAGEMENT: [method: string, path: string][] = [
   ['GET', 'collections/meta/oauth2-providers'],
 ]
 
+type Handler = (c: RequestContext) => Response
+
 /** The schema, for superusers to read. */
 export function collections(app: App) {
   const schemas = schemasOf(app.registry)
-  const declared = () => {
-    throw new BadRequest('Collections are declared in code and cannot be changed while the server runs.')
+  const guarded = (handler: Handler) => (c: RequestContext) => {
+    requireSuperuser(c.var.caller)
+    return handler(c)
   }
+  const nothing = guarded(() => {
+    throw new NotFound()
+  })
+  const declared = guarded(() => {
+    throw new BadRequest('Collections are declared in code and cannot be changed while the server runs.')
+  })
+  const one = guarded((c) => {
+    const found = app.registry.find(c.req.param('name') ?? '')
+    const schema = schemas.find(({ id }) => id === found?.id)
+    if (!schema) throw new NotFound()
+    return c.json(schema)
+  })
 
   const routes = new Hono<Env>()
-  for (const [method, path] of MANAGEMENT)
-    routes.on(method, `/api/${path}`, (c) => {
-      requireSuperuser(c.var.caller)
-      throw new NotFound()
-    })
+  for (const [method, path] of MANAGEMENT) routes.on(method, `/api/${path}`, nothing)
   return routes
-    .use('/api/collections', async (c, next) => {
-      requireSuperuser(c.var.caller)
-      await next()
+    .get('/api/backups/:key', () => {
+      // PocketBase looks for a superuser's file token, and for a backup, which there is none of.
+      throw new Forbidden('Insufficient permissions to access the resource.')
     })
-    .get('/api/collections', (c) => c.json(listSchemas(schemas, c.req.query(), c.var.caller, app.clock())))
+    .get(
+      '/api/collections',
+      guarded((c) => c.json(listSchemas(schemas, c.req.query(), c.var.caller, app.clock()))),
+    )
     .post('/api/collections', declared)
-    .on(['GET', 'PUT', 'PATCH', 'DELETE'], '/api/collections/:name', (c) => {
-      requireSuperuser(c.var.caller)
-      const { name } = c.req.param()
-      if (c.req.method === 'PUT' && name !== 'import') throw new NotFound()
-      if (c.req.method !== 'GET') return declared()
-      const { id } = app.registry.find(name) ?? {}
-      const schema = schemas.find((candidate) => candidate.id === id)
-      if (!schema) throw new NotFound()
-      return c.json(schema)
-    })
-    .delete('/api/collections/:name/truncate', (c) => {
-      requireSuperuser(c.var.caller)
-      return declared()
-    })
+    .put('/api/collections/import', declared)
+    .delete('/api/collections/:name/truncate', declared)
+    .get('/api/collections/:name', one)
+    .patch('/api/collections/:name', declared)
+    .delete('/api/collections/:name', declared)
 }

@@ -1,4 +1,4 @@
-import { differenceOf } from './compare.ts'
+import { type Difference, differenceOf } from './compare.ts'
 import { normalise } from './normalise.ts'
 import type { Step } from './request.ts'
 import { exchange } from './side.ts'
@@ -7,15 +7,14 @@ import type { World } from './world.ts'
 const CHOSEN = /(?<![a-z0-9])[a-z0-9]{15}(?![a-z0-9])/g
 
 /** The same step on both sides: undefined, or the step and what differs. */
-export async function compared(world: World, step: Step): Promise<string | undefined> {
+export async function compared(world: World, step: Step): Promise<Difference | undefined> {
   // An id that a step names is its own choice, and so the same on both sides.
   const { known } = world
   for (const chosen of `${step.path} ${step.body ?? ''}`.match(CHOSEN) ?? []) known.add(chosen)
   const [ours, theirs] = await Promise.all(
     [world.ours, world.theirs].map(async (side) => normalise(await exchange(side, step), side, known)),
   )
-  const difference = differenceOf(ours, theirs)
-  return difference && `${lineOf(step)}\n${difference}`
+  return differenceOf(lineOf(step), ours, theirs)
 }
 
 /** The step as a person would write it down. */

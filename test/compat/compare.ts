@@ -2,8 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 
 const LINES_MAX = 8
 
-/** Every place where two answers differ, one line each; undefined when they do not. */
-export function differenceOf(ours: unknown, theirs: unknown): string | undefined {
+/** What was compared, and each place where it differs. */
+export type Difference = { what: string; lines: string[] }
+
+/** Every place where two answers differ, `path: ...` each; undefined when they do not. */
+export function differenceOf(what: string, ours: unknown, theirs: unknown): Difference | undefined {
   const lines: string[] = []
   const walk = (a: unknown, b: unknown, path: string) => {
     if (isDeepStrictEqual(a, b)) return
@@ -12,12 +15,17 @@ export function differenceOf(ours: unknown, theirs: unknown): string | undefined
         walk(a[key], b[key], path === '' ? key : `${path}.${key}`)
       return
     }
-    lines.push(`  ${path}: here ${shown(a)}, PocketBase ${shown(b)}`)
+    lines.push(`${path}: here ${shown(a)}, PocketBase ${shown(b)}`)
   }
   walk(ours, theirs, '')
-  if (lines.length === 0) return undefined
+  return lines.length === 0 ? undefined : { what, lines }
+}
+
+/** For people to read. */
+export function report({ what, lines }: Difference): string {
   const left = lines.length - LINES_MAX
-  return [...lines.slice(0, LINES_MAX), ...(left > 0 ? [`  and ${left} more`] : [])].join('\n')
+  const shown = [...lines.slice(0, LINES_MAX), ...(left > 0 ? [`and ${left} more`] : [])]
+  return [what, ...shown.map((line) => `  ${line}`)].join('\n')
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compared } from './both.ts'
 import { chapters } from './cases/index.ts'
 import { realtime } from './cases/realtime.ts'
-import { differences } from './differences.ts'
+import { type Difference, report } from './compare.ts'
+import { differences, type Known } from './differences.ts'
 import { type Case, step } from './request.ts'
 import { heardAlike } from './stream.ts'
 import { startWorld, type World } from './world.ts'
@@ -16,7 +17,7 @@ afterAll(() => world?.[Symbol.asyncDispose]())
 const hit = new Set<string>()
 
 async function run({ steps, differs }: Case): Promise<void> {
-  const found: string[] = []
+  const found: Difference[] = []
   for (const step of steps) {
     const difference = await compared(world, step)
     if (difference) found.push(difference)
@@ -24,13 +25,15 @@ async function run({ steps, differs }: Case): Promise<void> {
   judge(found, differs)
 }
 
-function judge(found: string[], differs: string | undefined): void {
+function judge(found: readonly Difference[], differs: Known | undefined): void {
   if (!differs) {
-    if (found.length > 0) throw new Error(found.join('\n'))
+    if (found.length > 0) throw new Error(found.map(report).join('\n'))
     return
   }
-  expect(differs in differences, `${differs} is not in differences.ts`).toBe(true)
   expect(found.length, `${differs} is not hit any more`).toBeGreaterThan(0)
+  const { only } = differences[differs]
+  const other = found.filter(({ lines }) => lines.some((line) => !only.test(line)))
+  if (other.length > 0) throw new Error(`More than ${differs}:\n${other.map(report).join('\n')}`)
   hit.add(differs)
 }
 

@@ -113,9 +113,7 @@ export async function makeTables(database: Executor): Promise<void> {
     })
     await database.run(`create table "${name}" (${parts.join(', ')})`)
     for (const { config } of indexes) {
-      const on = config.columns
-        .map((column) => (is(column, SQL) ? '' : `"${String(column.name)}"`))
-        .join(', ')
+      const on = config.columns.map((column) => `"${String((column as { name?: string }).name)}"`).join(', ')
       const where = config.where ? ` where ${dialect.sqlToQuery(config.where).sql}` : ''
       await database.run(
         `create ${config.unique ? 'unique ' : ''}index "${config.name}" on "${name}" (${on})${where}`,

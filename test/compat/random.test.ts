@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, test } from 'vitest'
 import { randomFrom } from '../core/filter/random.ts'
 import { compared } from './both.ts'
+import { type Difference, report } from './compare.ts'
 import { expanding, listing, rowsOf, seed, times, writing } from './random.ts'
 import type { Step } from './request.ts'
 import { startWorld, type World } from './world.ts'
@@ -16,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => world?.[Symbol.asyncDispose]())
 
 async function alike(steps: Iterable<Step>): Promise<void> {
-  const found: string[] = []
+  const found: Difference[] = []
   let count = 0
   for (const step of steps) {
     count++
@@ -24,7 +25,7 @@ async function alike(steps: Iterable<Step>): Promise<void> {
     if (difference) found.push(difference)
   }
   if (found.length === 0) return
-  const shown = found.slice(0, SHOWN_MAX).join('\n')
+  const shown = found.slice(0, SHOWN_MAX).map(report).join('\n')
   throw new Error(`${found.length} of ${count} differ; TEST_SEED=${seed} repeats them.\n${shown}`)
 }
 

@@ -1,3 +1,5 @@
+import type { Known } from './differences.ts'
+
 /** Who asks. The last three have tokens of the same names in every world. */
 export const PEOPLE = ['guest', 'root', 'alice', 'bob', 'agent', 'other'] as const
 export type Who = (typeof PEOPLE)[number]
@@ -22,7 +24,7 @@ export type Step = {
 }
 
 /** Steps that belong together, or one alone; `differs` names the entry of `differences.ts` that it hits. */
-export type Case = { title: string; steps: Step[]; differs?: string }
+export type Case = { title: string; steps: Step[]; differs?: Known }
 
 const LINE = new RegExp(`^(?:(\\w+) = )?(${PEOPLE.join('|')}) ([A-Z]+) (\\S+)(?: (.*))?$`, 's')
 
@@ -38,16 +40,16 @@ export function step(line: string | Step): Step {
 const short = (path: string): string =>
   path.startsWith('/') ? path : `/api/collections/${path.replace(/^([^/?]+)/, '$1/records')}`
 
-export const one = (line: string, differs?: string): Case => ({ title: line, steps: [step(line)], differs })
+export const one = (line: string, differs?: Known): Case => ({ title: line, steps: [step(line)], differs })
 
-export const flow = (title: string, lines: (string | Step)[], differs?: string): Case => ({
+export const flow = (title: string, lines: (string | Step)[], differs?: Known): Case => ({
   title,
   steps: lines.map(step),
   differs,
 })
 
 /** A list with its query written plainly. */
-export function list(as: Who, collection: string, query: Record<string, string>, differs?: string): Case {
+export function list(as: Who, collection: string, query: Record<string, string>, differs?: Known): Case {
   const search = Object.entries(query).map(([key, value]) => `${key}=${encodeURIComponent(value)}`)
   const path = `/api/collections/${collection}/records?${search.join('&')}`
   const title = `${as} lists ${collection} ${JSON.stringify(query)}`
@@ -55,11 +57,11 @@ export function list(as: Who, collection: string, query: Record<string, string>,
 }
 
 /** One list for each filter, in the order of insertion. */
-export const filters = (as: Who, collection: string, sources: readonly string[], differs?: string): Case[] =>
+export const filters = (as: Who, collection: string, sources: readonly string[], differs?: Known): Case[] =>
   sources.map((filter) => list(as, collection, { filter, fields: 'id', perPage: '100' }, differs))
 
 /** One case for each line. */
-export const each = (lines: readonly string[], differs?: string): Case[] =>
+export const each = (lines: readonly string[], differs?: Known): Case[] =>
   lines.map((line) => one(line, differs))
 
 /** A multipart request. */

@@ -63,7 +63,12 @@ function formOf({ parts = [] }: Step, fill: (text: string) => string): FormData 
   const data = new FormData()
   for (const part of parts) {
     if ('text' in part) data.append(part.name, fill(part.text))
-    else data.append(part.name, new Blob([part.content as BlobPart]), part.file)
+    else
+      data.append(
+        part.name,
+        new Blob([typeof part.content === 'string' ? part.content : new Uint8Array(part.content)]),
+        part.file,
+      )
   }
   return data
 }

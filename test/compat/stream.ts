@@ -1,6 +1,7 @@
 import { type EventStream, openStream } from '../api/event-stream.ts'
 import { compared } from './both.ts'
-import { differenceOf } from './compare.ts'
+import { type Difference, differenceOf } from './compare.ts'
+import type { Known } from './differences.ts'
 import { normalise } from './normalise.ts'
 import { type Step, step, type Who } from './request.ts'
 import { exchange, filled, type Side } from './side.ts'
@@ -10,17 +11,17 @@ import type { World } from './world.ts'
  * Lines as everywhere, and those of streams: `NAME listens as WHO to TOPICS`, where TOPICS is a JSON list. Whatever
  * a name has heard at the end must be the same on both sides.
  */
-export type Scenario = { title: string; lines: (string | Step)[]; differs?: string }
+export type Scenario = { title: string; lines: (string | Step)[]; differs?: Known }
 
 const LISTEN = /^(\w+) listens as (\w+) to (.*)$/s
 /** A thing that everybody hears of, so that silence is a finding and not a matter of patience. */
 const MARK = 'mark00000000001'
 
 /** What differs between the two, and nothing where nothing does. */
-export async function heardAlike(world: World, { lines }: Scenario): Promise<string[]> {
+export async function heardAlike(world: World, { lines }: Scenario): Promise<Difference[]> {
   const sides = [world.ours, world.theirs]
   const streams = new Map(sides.map((side) => [side, new Map<string, EventStream>()]))
-  const found: string[] = []
+  const found: Difference[] = []
   try {
     for (const line of lines) {
       const [, name, as, topics] = (typeof line === 'string' && LISTEN.exec(line)) || []
@@ -34,7 +35,8 @@ export async function heardAlike(world: World, { lines }: Scenario): Promise<str
           listen(side, streams.get(side) as Map<string, EventStream>, name, as as Who, topics as string),
         ),
       )
-      if (answers[0] !== answers[1]) found.push(`${line}\n  here ${answers[0]}, PocketBase ${answers[1]}`)
+      const difference = differenceOf(line as string, ...(answers as [unknown, unknown]))
+      if (difference) found.push(difference)
     }
     for (let round = 1; round <= 2; round++)
       await Promise.all(sides.map((side) => settled(side, [...(streams.get(side)?.values() ?? [])], round)))
@@ -42,8 +44,8 @@ export async function heardAlike(world: World, { lines }: Scenario): Promise<str
       const [ours, theirs] = sides.map((side) =>
         heard(world, side, streams.get(side)?.get(name) as EventStream),
       )
-      const difference = differenceOf(ours, theirs)
-      if (difference) found.push(`${name} heard\n${difference}`)
+      const difference = differenceOf(`${name} heard`, ours, theirs)
+      if (difference) found.push(difference)
     }
   } finally {
     for (const named of streams.values()) for (const stream of named.values()) stream.close()
@@ -62,7 +64,7 @@ async function listen(side: Side, named: Map<string, EventStream>, name: string,
   const subscriptions = [...(JSON.parse(filled(side, topics)) as string[]), `things/${MARK}`]
   const body = JSON.stringify({ clientId: stream.clientId, subscriptions })
   const answer = await exchange(side, { as, method: 'POST', path: '/api/realtime', body })
-  return JSON.stringify([answer.status, answer.body])
+  return [answer.status, answer.body]
 }
 
 /** Everything written so far has been heard. */

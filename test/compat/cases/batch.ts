@@ -1,3 +1,4 @@
+import type { Known } from '../differences.ts'
 import { type Case, each, flow, type Step } from '../request.ts'
 
 const batch = (as: Step['as'], requests: unknown, query = ''): Step => ({
@@ -6,7 +7,7 @@ const batch = (as: Step['as'], requests: unknown, query = ''): Step => ({
   path: `/api/batch${query}`,
   body: JSON.stringify({ requests }),
 })
-const single = (title: string, ...steps: Step[]): Case => ({ title, steps })
+const single = (title: string, step: Step, differs?: Known): Case => ({ title, steps: [step], differs })
 
 const url = '/api/collections/things/records'
 const create = (id: string, fields: Record<string, unknown> = {}) => ({
@@ -26,10 +27,10 @@ export const batches: Case[] = [
     'guest POST /api/batch {"requests":"x"}',
     'guest POST /api/batch [',
     'guest POST /api/batch {"requests":[{}]}',
-    'guest POST /api/batch {"requests":[null]}',
     'guest POST /api/batch {"requests":["x"]}',
     'guest PUT /api/batch {}',
   ]),
+  ...each(['guest POST /api/batch {"requests":[null]}'], 'null-request'),
   single(
     'too many',
     batch(

@@ -48,7 +48,6 @@ export const realtime: Scenario[] = [
         'amount < 3',
         'owner = "$alice"',
         'kind = "a" && title = "heard"',
-        'owner.name = "Alice"',
         'other.title = "first"',
         'other = ""',
         'boxes_via_thing.id = ""',
@@ -64,6 +63,23 @@ export const realtime: Scenario[] = [
         `o${index} listens as alice to ${topics(options('things/hear00000000006', { query: { filter } }))}`,
       ]),
       ...life('hear00000000006'),
+    ],
+  },
+  {
+    title: 'a filter through accounts, as a superuser',
+    lines: [
+      `r listens as root to ${topics(options('things/*', { query: { filter: 'owner.name = "Alice"' } }))}`,
+      ...life('hear00000000014'),
+    ],
+    differs: 'superuser-streams',
+  },
+  {
+    title: 'a filter through accounts',
+    lines: [
+      `g listens as guest to ${topics(options('things/*', { query: { filter: 'owner.name = "Alice"' } }))}`,
+      `a listens as alice to ${topics(options('things/*', { query: { filter: 'owner.name = "Alice"' } }))}`,
+      `b listens as bob to ${topics(options('things/*', { query: { filter: 'owner.name = "Alice"' } }))}`,
+      ...life('hear00000000015'),
     ],
   },
   {

@@ -12,20 +12,7 @@ export const INPUTS: Record<string, string[]> = {
       '"😀😀😀😀😀😀😀😀😀😀"',
       '"😀😀😀😀😀😀😀😀😀😀😀"',
     ],
-    ...[
-      '12',
-      '1.5',
-      'true',
-      'null',
-      '[]',
-      '["ab"]',
-      '{"a":1}',
-      '""',
-      '1e21',
-      '-0',
-      '100000000000000000000',
-      '"a\\u0000b"',
-    ],
+    ...['12', '1.5', 'true', 'null', '[]', '["ab"]', '{"a":1}', '""', '1e21', '-0', '100000000000000000000'],
   ],
   code: ['"abc"', '"new1"', '"New"', '"a b"', '""', 'null', '"ü"', '"line\\n"', '7'],
   note: [
@@ -212,7 +199,6 @@ export const INPUTS: Record<string, string[]> = {
       '0.10',
       '1e21',
       '123456789012345678901234567890',
-      '"\\u0000"',
       '"a\\nb"',
     ],
     ...['"tru"', '"nullx"', '"truex"', '" true"', '"+5"', '"{}"', '" []"'],
@@ -310,6 +296,10 @@ const changes: Case[] = CHANGES.map((body, index) => {
 export const records: Case[] = [
   ...conversions,
   ...changes,
+  ...each(
+    ['guest POST things {"title":"a\\u0000b"}', 'guest POST things {"title":"nul","data":"\\u0000"}'],
+    'no-nul',
+  ),
   ...each([
     'guest POST things {"id":"","title":"blank"}',
     'guest POST things {"id":null,"title":"null"}',
@@ -342,7 +332,7 @@ export const records: Case[] = [
     'guest GET things/THING0000000001',
     'guest GET things/x',
     'guest GET THINGS/thing0000000001',
-    'guest GET Things?perPage=1',
+    'guest GET Things?perPage=1&skipTotal=1',
     'guest PATCH things/thing0000000099 {"title":"x"}',
     'guest PATCH things/thing0000000099 {"title":',
     'guest DELETE things/thing0000000099',
@@ -354,7 +344,7 @@ export const records: Case[] = [
   flow('a record by its collection id', [
     't = guest GET things/thing0000000001',
     'guest GET /api/collections/$t.collectionId/records/thing0000000001',
-    'guest GET /api/collections/$t.collectionId/records?perPage=2',
+    'guest GET /api/collections/$t.collectionId/records?perPage=2&skipTotal=1',
   ]),
   flow('a deleted record empties what points at it, and takes along what must go', [
     'root POST boxes {"id":"delbox000000001","name":"del"}',
@@ -371,11 +361,15 @@ export const records: Case[] = [
     'root GET boxes/delbox000000002',
     'root DELETE boxes/delbox000000002',
   ]),
-  flow('a required relation without cascade refuses the delete', [
-    'root POST users {"email":"owner@example.com","password":"correct horse","passwordConfirm":"correct horse"}',
-    'root DELETE users/$bob',
-    'root GET users/$bob',
-  ]),
+  flow(
+    'a required relation without cascade refuses the delete',
+    [
+      'root POST users {"email":"owner@example.com","password":"correct horse","passwordConfirm":"correct horse"}',
+      'root DELETE users/$bob',
+      'root GET users/$bob',
+    ],
+    'own-words',
+  ),
   flow('a box that is its own parent', [
     'root POST boxes {"id":"selfbox00000001","name":"self"}',
     'root PATCH boxes/selfbox00000001 {"parent":"selfbox00000001"}',

@@ -3,6 +3,8 @@ import { type Case, each, flow, PEOPLE } from '../request.ts'
 /** The same request from everybody. */
 const all = (line: string): string[] => PEOPLE.map((as) => `${as} ${line}`)
 
+const others = (line: string): string[] => all(line).filter((each) => !each.startsWith('root '))
+
 const MANAGEMENT = [
   ...[
     'PATCH settings {}',
@@ -76,11 +78,11 @@ export const rules: Case[] = [
     ...all('GET users/$alice'),
     ...all('GET users/$bob'),
     ...all('PATCH users/$bob {"name":"Bob"}'),
-    ...all('GET agents'),
-    ...all('GET agents/$agent'),
-    ...all('GET agents/$other'),
-    ...all('POST agents {"hostname":"x"}'),
-    ...all('PATCH agents/$agent {"tags":["x"]}'),
+    ...others('GET agents'),
+    ...others('GET agents/$agent'),
+    ...others('GET agents/$other'),
+    ...others('POST agents {"hostname":"x"}'),
+    ...others('PATCH agents/$agent {"tags":["x"]}'),
     ...all('GET package_exceptions?sort=package_name'),
     ...all('GET package_exceptions/exc000000000001'),
     ...all('PATCH package_exceptions/exc000000000001 {"reason":"tuned by hand"}'),
@@ -91,7 +93,7 @@ export const rules: Case[] = [
     ...all('GET patch_schedules'),
     ...all('GET agent_metrics'),
     ...all('GET proxmox_lxc'),
-    ...all('GET device_codes'),
+    ...others('GET device_codes'),
     ...all('GET log_chunks'),
     ...all('GET audit_log'),
     ...all('GET scripts'),
@@ -107,9 +109,9 @@ export const rules: Case[] = [
     ...all('DELETE gates/gate00000000003').slice(0, 1),
     ...all('GET gates?gate=open'),
     ...all('GET gates?gate=shut'),
-    ...all('GET /api/collections?fields=x'),
+    ...others('GET /api/collections?fields=x'),
     ...all('GET /api/collections/nothing'),
-    ...all('GET /api/settings/nothing').slice(0, 1),
+    ...all('GET /api/settings/nothing'),
   ]),
   ...[
     'settings',
@@ -121,6 +123,18 @@ export const rules: Case[] = [
     'collections/users',
     'collections/meta/scaffolds',
   ].flatMap((path) => each([`guest GET /api/${path}`, `alice GET /api/${path}`, `agent GET /api/${path}`])),
+  ...each(
+    [
+      'root GET agents',
+      'root GET agents/$agent',
+      'root PATCH agents/$agent {"tags":["x"]}',
+      'root GET device_codes',
+      'root GET package_exceptions?expand=agent_id,user_id,lxc_id.node_id',
+    ],
+    'hidden',
+  ),
+  ...each(['root POST agents {"hostname":"x"}'], 'no-password'),
+  ...each(['root GET /api/collections?fields=name'], 'system-collections'),
   ...each(MANAGEMENT.flatMap((line) => [`guest ${line}`, `alice ${line}`])),
   ...each([
     'guest POST /api/collections {}',
@@ -164,8 +178,8 @@ export const rules: Case[] = [
     'other PATCH package_exceptions/ruleexc00000001 {"reason":"x"}',
     'agent PATCH package_exceptions/ruleexc00000001 {"reason":"x"}',
     'bob DELETE package_exceptions/ruleexc00000001',
-    'alice PATCH package_exceptions/ruleexc00000001 {"package_name":"**"}',
     'alice PATCH package_exceptions/ruleexc00000001 {"package_name":"*-dev"}',
     'alice DELETE package_exceptions/ruleexc00000001',
   ]),
+  ...each(['alice PATCH package_exceptions/exc000000000001 {"package_name":"**"}'], 'own-words'),
 ]
