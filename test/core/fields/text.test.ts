@@ -89,6 +89,8 @@ describe('an e-mail address', () => {
     'a.@b.co',
     'a@b..co',
     'a@-b.co',
+    'a@b.ab_.c',
+    'a@b.c.-d',
     'a@b-.co',
     'a@[127.0.0.1]',
     'a@127.0.0.1',
