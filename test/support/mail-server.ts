@@ -55,7 +55,11 @@ export async function startMailServer(options: SMTPServerOptions = {}, login = '
     async to(address, at = 1) {
       const found = () => received.filter(({ to }) => to.includes(address))
       const arriving = on(arrivals, 'mail', { signal: AbortSignal.timeout(5000) })
-      while (found().length < at) await arriving.next()
+      try {
+        while (found().length < at) await arriving.next()
+      } finally {
+        await arriving.return?.()
+      }
       return found()[at - 1] as ReceivedMail
     },
     [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
+import type { SMTPServerOptions } from 'smtp-server'
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../../core/config.ts'
 import { createMailer, type Message } from '../../../core/mail/mailer.ts'
@@ -51,14 +52,10 @@ describe('mail', () => {
 
   it('signs in where the URL has a login, decoded', async () => {
     const logins: string[] = []
-    const options = {
+    const options: SMTPServerOptions = {
       authOptional: false,
       allowInsecureAuth: true,
-      onAuth(
-        { username = '', password = '' }: { username?: string; password?: string },
-        _session: unknown,
-        done: (error: Error | null, answer?: { user: string }) => void,
-      ) {
+      onAuth({ username, password }, _session, done) {
         logins.push(`${username} ${password}`)
         done(null, { user: username })
       },
@@ -72,11 +69,8 @@ describe('mail', () => {
   })
 
   it('that is refused is one line in the log, without the password even if the server repeats it', async () => {
-    const refuse = (
-      { username = '', password = '' }: { username?: string; password?: string },
-      _session: unknown,
-      done: (error: Error | null) => void,
-    ) => done(new Error(`No: ${password} ${Buffer.from(`\0${username}\0${password}`).toString('base64')}`))
+    const refuse: SMTPServerOptions['onAuth'] = ({ username, password }, _session, done) =>
+      done(new Error(`No: ${password} ${Buffer.from(`\0${username}\0${password}`).toString('base64')}`))
     const options = { authOptional: false, allowInsecureAuth: true, onAuth: refuse }
     await using server = await startMailServer(options, `me:${encodeURIComponent(SECRET)}`)
     await using own = start(server.url)
@@ -155,8 +149,8 @@ describe('mail', () => {
 
   it('sends no password over a line that is not encrypted, but on this machine', async () => {
     const logins: string[] = []
-    const onAuth = (login: { password?: string }, _session: unknown, done: (error: Error) => void) => {
-      logins.push(login.password ?? '')
+    const onAuth: SMTPServerOptions['onAuth'] = ({ password }, _session, done) => {
+      logins.push(String(password))
       done(new Error('no'))
     }
     await using server = await startMailServer({ allowInsecureAuth: true, onAuth }, 'me:secret')
