@@ -6,12 +6,11 @@ import { toText } from './text.ts'
 const LENGTH_MAX = 255
 const LETTER = 'A-Za-z\\u00a0-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\uffef'
 const LOCAL = `[${LETTER}0-9!#$%&'*+/=?^_\`{|}~-]+`
-const INNER = `[${LETTER}0-9_~-]*`
-const LABEL = `[${LETTER}0-9](?:${INNER}[${LETTER}0-9])?`
-const LAST_LABEL = `[${LETTER}](?:${INNER}[${LETTER}])?`
+const DOMAIN = `[${LETTER}0-9](?:[${LETTER}0-9._~-]*[${LETTER}0-9])?`
+const TOP = `[${LETTER}](?:[${LETTER}0-9_~-]*[${LETTER}])?`
 
 /** What PocketBase takes for an address; mail can be sent to more, and to less. */
-const ADDRESS = new RegExp(`^${LOCAL}(?:\\.${LOCAL})*@(?:${LABEL}\\.)+${LAST_LABEL}\\.?$`)
+const ADDRESS = new RegExp(`^${LOCAL}(?:\\.${LOCAL})*@${DOMAIN}\\.${TOP}\\.?$`)
 
 /** One address and nothing else: no name, no list, no line break. */
 export const isAddress = (text: string): boolean => text.length <= LENGTH_MAX && ADDRESS.test(text)
