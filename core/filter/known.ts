@@ -31,7 +31,7 @@ export function knownValue(operand: KnownOperand, context: FilterContext): Value
   if (operand.kind === 'strftime') return knownTime(operand, context)
   const raw = requestValue(operand, context)
   if (operand.modifier === 'isset') return raw === undefined ? 0 : 1
-  if (operand.modifier === 'length') return countOf(raw)
+  if (operand.modifier === 'length') return countOf(raw, operand.part)
   const value = valueFrom(raw)
   if (operand.part === 'auth' && value === '') return null
   return operand.modifier === 'lower' && typeof value === 'string' ? lowerAscii(value) : value
@@ -49,9 +49,10 @@ function knownTime({ format, time }: KnownTime, context: FilterContext): Value {
   return moved === undefined ? null : formatInstant(moved, format.pieces)
 }
 
-const countOf = (raw: unknown): number => {
+/** What a body says counts even when it is empty, as in PocketBase. */
+const countOf = (raw: unknown, part: RequestValue['part']): number => {
   if (Array.isArray(raw)) return raw.length
-  return raw === undefined || raw === null || raw === '' ? 0 : 1
+  return raw === undefined || raw === null || (raw === '' && part !== 'body') ? 0 : 1
 }
 
 function requestValue({ part, path }: RequestValue, context: FilterContext): unknown {

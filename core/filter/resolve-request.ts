@@ -2,7 +2,6 @@ import { FilterError } from './filter-error.ts'
 import type { Scope } from './resolve.ts'
 import { isCounted, resolveField } from './resolve-field.ts'
 import type { Changed, FieldPath, RequestPart, RequestPath, RequestValue } from './resolved.ts'
-import type { CollectionShape } from './shape.ts'
 
 /** Whether a key must follow: `@request.auth.id`, but `@request.method`. */
 const PARTS = new Map<string, { part: RequestPart; keyed: boolean }>(
@@ -38,53 +37,48 @@ function plain(part: RequestPart, { path, modifier, at }: Name): RequestValue {
 /** The caller may come from any collection that signs in; each has fields of its own. */
 function ofAuth(name: Name, scope: Scope): RequestValue | RequestPath {
   const { path, modifier } = name
-  const isset = modifier === 'isset'
+  if (modifier === 'isset') return plain('auth', name)
   const fields = new Map<string, FieldPath>()
   for (const collection of scope.catalog.callers()) {
-    const field = tryField({ ...name, modifier: isset ? undefined : modifier }, collection, scope)
+    const field = tryField(name, { ...scope, collection })
     if (field) fields.set(collection.name, field)
   }
   const found = [...fields.values()]
-  if (found.some(({ hops }) => hops.length > 0)) {
-    if (isset) throw new FilterError(`:isset tells of the caller's own fields only`, name.at)
-    return { kind: 'request-path', part: 'auth', path, fields }
-  }
+  if (found.some(({ hops }) => hops.length > 0)) return { kind: 'request-path', part: 'auth', path, fields }
+
   const names = new Map([...fields].flatMap(([caller, { names }]) => (names ? [[caller, names]] : [])))
   // A relation's id is its value.
   const own = path.length === 2 && path[1] === 'id' && names.size > 0 ? path.slice(0, 1) : path
-  const meant =
-    modifier === 'each' || (modifier === 'length' && !found.every(({ field }) => isCounted(field)))
-  if (modifier === 'length' && !meant) return { kind: 'request', part: 'auth', path: own, modifier, names }
-  return { ...plain('auth', { ...name, path: own, modifier: meant ? undefined : modifier }), names }
+  if (modifier !== 'length' && modifier !== 'each') return { ...plain('auth', { ...name, path: own }), names }
+  const counts = modifier === 'length' && found.every(({ field }) => isCounted(field))
+  return { kind: 'request', part: 'auth', path: own, names, modifier: counts ? modifier : undefined }
 }
 
-function tryField({ path, modifier, at }: Name, collection: CollectionShape, scope: Scope) {
-  const everything = { request: true, hidden: true }
+/** Undefined where the collection has no such path: that is null then, and no error. */
+function tryField({ path, modifier, at }: Name, scope: Scope): FieldPath | undefined {
   try {
-    return resolveField(path, modifier, at, { ...scope, collection, mayUse: everything })
+    return resolveField(path, modifier, at, { ...scope, mayUse: { request: true, hidden: true } })
   } catch (error) {
     if (error instanceof FilterError) return undefined
     throw error
   }
 }
 
+/** What the body says of a relation leads on to the record that it names. */
 function ofBody(name: Name, scope: Scope): RequestValue | RequestPath | Changed {
   const { path, modifier, at } = name
   const [key = '', ...rest] = path
   const field = scope.collection.fields.get(key)
-  const own = rest.length === 0 ? field : undefined
   const value: RequestValue = { kind: 'request', part: 'body', path }
-  if (modifier === 'changed' && own)
-    return { kind: 'changed', body: value, field: resolveField(path, undefined, at, scope) }
-  if (modifier === 'length' && own && isCounted(own)) return { ...value, modifier }
-  if (modifier === 'each' && own && isCounted(own)) return value
-  if (field?.kind !== 'relation' || rest.length === 0) return plain('body', name)
-  if (rest.length === 1 && rest[0] === 'id') return plain('body', { ...name, path: [key] })
-  if (modifier === 'isset') throw new FilterError(':isset tells of the body itself only', at)
-  return {
-    kind: 'request-path',
-    part: 'body',
-    path,
-    fields: new Map([['', resolveField(path, modifier, at, scope)]]),
+  if (field && rest.length === 0) {
+    if (modifier === 'changed')
+      return { kind: 'changed', body: value, field: resolveField(path, undefined, at, scope) }
+    if (modifier === 'length' && isCounted(field)) return { ...value, modifier }
+    if (modifier === 'each' && isCounted(field)) return value
   }
+  if (field?.kind !== 'relation' || rest.length === 0 || modifier === 'isset') return plain('body', name)
+  if (rest.length === 1 && rest[0] === 'id') return plain('body', { ...name, path: [key] })
+  const found = tryField(name, scope)
+  if (!found) return plain('body', name)
+  return { kind: 'request-path', part: 'body', path, fields: new Map([['', found]]) }
 }

@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000
 const JULIAN_DAYS_END = 5_373_484.5
 
 const CLOCK = String.raw`(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*(Z|[+-]\d\d:\d\d)?\s*`
-const DATED = new RegExp(String.raw`^(\d{4})-(\d\d)-(\d\d)(?:[\sT]*${CLOCK})?$`, 'i')
+const DATED = new RegExp(String.raw`^(\d{4})-(\d\d)-(\d\d)(?:\s*|[\sT]*${CLOCK})$`, 'i')
 const TIME_ONLY = new RegExp(`^${CLOCK}$`, 'i')
 
 /**
@@ -51,5 +51,5 @@ function ofText(text: string): number | undefined {
   const ahead = (Number(zoneHours) * 60 + Number(zoneMinutes)) * (sign === '-' ? -1 : 1)
   // setUTCFullYear, since Date.UTC takes years below 100 for 1900 and more. A 31st of June is the first of July.
   const date = new Date(0).setUTCFullYear(Number(year), m - 1, d)
-  return date + h * 3_600_000 + (min - ahead) * 60_000 + Math.floor(s * 1000 + 0.5)
+  return date + h * 3_600_000 + (min - ahead) * 60_000 + Math.floor(Math.min(s, 59.999) * 1000 + 0.5)
 }

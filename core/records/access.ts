@@ -3,6 +3,7 @@ import type { Action, Collection, StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
 import { Forbidden } from '../errors.ts'
 import { type Caller, filterContext, isSuperuser } from './actor.ts'
+import { applyBody, meantBody } from './body.ts'
 import { holds } from './holds.ts'
 
 /** A null rule lets superusers in, and says so to everybody else before any record is looked up. */
@@ -25,5 +26,8 @@ export async function allows(
   const rule = app.rules.of(collection, action)
   if (rule === null) return false
   if (rule === undefined) return true
-  return holds(app, collection, record, rule, filterContext(caller, body, app.clock()), database)
+  // The record of a create has its values already.
+  const target = action === 'update' ? applyBody(collection, record, body) : record
+  const context = filterContext(caller, meantBody(collection, target, body), app.clock())
+  return holds(app, collection, record, rule, context, database)
 }

@@ -26,6 +26,24 @@ export function applyBody(
   return record
 }
 
+/**
+ * The body as rules see it: of the fields it names, plainly or by a modifier, what `record` would get. Else
+ * `["x"]` would pass where a rule refuses "x", and `num+` where it refuses `num`.
+ */
+export function meantBody(
+  collection: Collection,
+  record: StoredRecord,
+  body: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const meant = { ...body }
+  for (const key of Object.keys(body)) {
+    const name = key.replace(/^\+|[+-]$/, '')
+    const field = collection.fields.get(name)
+    if (field && accepts(name, field)) meant[name] = record[name]
+  }
+  return meant
+}
+
 const accepts = (name: string, field: Field) => !field.computed && name !== 'id'
 
 /** What may be a list in PocketBase, and so has something to be added to. */
