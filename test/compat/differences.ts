@@ -12,6 +12,42 @@ export const differences = {
     why: 'Agents sign in with no password, so none is asked for when one is made.',
     only: /^body\.data\.(user_id|password|passwordConfirm): /,
   },
+  guests: {
+    why: 'A guest has no id that an empty relation could equal; there, he sees and changes whatever has no owner.',
+    only: /./,
+  },
+  barred: {
+    why: 'A revoked agent is nobody at once; there, the rule is asked at sign-in only.',
+    only: /./,
+  },
+  'own-ids': {
+    why: 'Ids of accounts are chosen by the server: one that was somebody must not become somebody else.',
+    only: /./,
+  },
+  guessing: {
+    why: 'Sign-ins are counted, and the eleventh within a minute is refused.',
+    only: /^(status: here 429|headers\.retry-after|body\.(status|message))/,
+  },
+  'file-authorization': {
+    why: 'A file can be fetched with a token in Authorization, as everything else: agents have no other.',
+    only: /./,
+  },
+  'filter-budget': {
+    why: 'A filter of a client asks for 30 ~ at most: one reader must not slow all others down.',
+    only: /^(status: here 400|body\.)/,
+  },
+  'json-end': {
+    why: 'Something behind the JSON value makes it no JSON; there, it is not looked at.',
+    only: /^(status: here 400|body\.)/,
+  },
+  'wrong-step': {
+    why: 'A wrong step spoils its path of expand even where no record would have been reached by it.',
+    only: /^body\.expand/,
+  },
+  'fields-first': {
+    why: 'Where fields cannot be read nothing is written; there, the answer is the same after the write.',
+    only: /^(status: here 404|body\.)/,
+  },
   'own-words': {
     why: 'Some messages say more than there: what to do, or what is meant. All else of the answer is the same.',
     only: /^body\.(.+\.)?message: /,

@@ -43,6 +43,12 @@ const rest = [
     { name: 'secret', thing: id('thing', 1) },
     { name: 'other', thing: id('thing', 2) },
   ]),
+  ...of('notes', 'note', [
+    { text: 'of nobody' },
+    { text: 'of alice', owner: '$alice', agent: '$agent' },
+    { text: 'of an agent', agent: '$other' },
+    { text: 'of bob', owner: '$bob' },
+  ]),
   ...of('gates', 'gate', [
     { name: 'low', level: 1, owner: '$alice' },
     { name: 'high', level: 9, owner: '$bob' },

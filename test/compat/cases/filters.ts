@@ -624,6 +624,12 @@ export const language: Case[] = [
     'name = "Alice" && email = ""',
     'email = "x" || name = "Alice"',
   ]),
+  list(
+    'guest',
+    'things',
+    { filter: Array.from({ length: 31 }, () => 'title ~ "first"').join(' && '), fields: 'id' },
+    'filter-budget',
+  ),
   list('guest', 'things', { filter: 'title = "first"', sort: '-title', fields: 'id', page: '2' }),
   list('guest', 'nothing', { filter: 'x' }),
   list('alice', 'vaults', { filter: '(' }),

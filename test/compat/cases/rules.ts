@@ -11,6 +11,10 @@ const MANAGEMENT = [
     'POST settings/test/s3 {}',
     'POST settings/test/email {}',
     'GET logs/x',
+    'DELETE logs',
+    'POST sql {}',
+    'GET sql',
+    'POST collections/meta/dry-run-view {}',
     'POST backups {}',
     'POST backups/upload',
   ],
@@ -135,6 +139,33 @@ export const rules: Case[] = [
   ),
   ...each(['root POST agents {"hostname":"x"}'], 'no-password'),
   ...each(['root GET /api/collections?fields=name'], 'system-collections'),
+  ...each(
+    PEOPLE.filter((as) => as !== 'guest').flatMap((as) => [
+      `${as} GET notes/note00000000001`,
+      `${as} GET notes/note00000000002`,
+      `${as} GET notes?filter=owner%20=%20"$alice"`,
+    ]),
+  ),
+  ...each(
+    [
+      'guest GET notes',
+      'guest GET notes/note00000000001',
+      'guest PATCH notes/note00000000001 {"text":"of nobody"}',
+      'guest POST notes {"id":"note00000000009","text":"of nobody"}',
+    ],
+    'guests',
+  ),
+  flow(
+    'an agent that is revoked and comes back',
+    [
+      'root PATCH agents/$other {"status":"revoked"}',
+      'other GET patch_operations',
+      'other GET agents/$other',
+      'root PATCH agents/$other {"status":"active"}',
+      'other GET patch_operations?skipTotal=1&perPage=1',
+    ],
+    'barred',
+  ),
   ...each(MANAGEMENT.flatMap((line) => [`guest ${line}`, `alice ${line}`])),
   ...each([
     'guest POST /api/collections {}',
