@@ -13,7 +13,7 @@ const schema = z.object({
   PATCHBASE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
-  PATCHBASE_SMTP_URL: z.url({ protocol: /^smtps?$/, hostname: /./ }).optional(),
+  PATCHBASE_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   PATCHBASE_MAIL_FROM: z.string().optional(),
 })
 

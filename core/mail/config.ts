@@ -25,6 +25,7 @@ export function mailConfig(smtpUrl: string | undefined, from: string | undefined
       'PATCHBASE_SMTP_URL needs PATCHBASE_MAIL_FROM beside it: the address mail comes from.',
     )
   const url = new URL(smtpUrl)
+  if (url.host === '') throw new StartError('PATCHBASE_SMTP_URL is not usable: it names no server.')
   if (url.search !== '' || url.hash !== '' || !['', '/'].includes(url.pathname))
     throw new StartError(
       'PATCHBASE_SMTP_URL is not usable: it ends with the port; encode /, ? and # in a password.',
@@ -37,7 +38,7 @@ export function mailConfig(smtpUrl: string | undefined, from: string | undefined
       'PATCHBASE_MAIL_FROM is not usable: write name@example.com or Name <name@example.com>.',
     )
   return Object.freeze({
-    host: url.hostname.replace(/^\[|\]$/g, ''),
+    host: url.host.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''),
     port: Number(url.port) || (secure ? 465 : 587),
     secure,
     login: url.username === '' ? undefined : { user: decoded(url.username), password: decoded(url.password) },

@@ -1,5 +1,5 @@
 import { type MailServer, startMailServer } from '../support/mail-server.ts'
-import { PASSWORD, startTestServer, type TestServer } from '../support/server.ts'
+import { type Answer, PASSWORD, startTestServer, type TestServer } from '../support/server.ts'
 import { testClock } from './world.ts'
 
 export type AuthWorld = {
@@ -7,7 +7,7 @@ export type AuthWorld = {
   mail: MailServer
   time: ReturnType<typeof testClock>
   /** A call below `/api/collections/`. */
-  post(path: string, body?: unknown, token?: string): ReturnType<TestServer['call']>
+  post(path: string, body?: unknown, token?: string): Promise<Answer>
   /** A new user; the address is his alone. */
   newUser(): Promise<{ id: string; email: string; token: string }>
   /** Whether the token still is somebody. */

@@ -184,7 +184,7 @@ describe('auth records', () => {
         status: 400,
         body: { data: { [field]: { code: 'validation_values_mismatch' } } },
       })
-    const hidden = { tokenKey: 'x', password: '', name: 'kept' }
+    const hidden = { tokenKey: 'x', name: 'kept' }
     expect(await call('PATCH', path, { token: world.a.token, body: hidden })).toMatchObject({
       status: 200,
       body: { name: 'kept' },

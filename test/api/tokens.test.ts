@@ -112,7 +112,7 @@ describe('a token', () => {
     })
     expect((await refresh('_superusers', token)).status).toBe(403)
     expect((await refresh('_superusers', agent.token)).status).toBe(403)
-    expect((await refresh('patch_operations', token)).status).toBe(404)
+    expect((await refresh('patch_operations', token)).status).toBe(403)
     expect((await refresh('nothing', token)).status).toBe(404)
     // Not refreshable: the very same token comes back, and not a longer one.
     time.forward(10)
