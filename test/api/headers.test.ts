@@ -72,7 +72,7 @@ describe('every answer has the safe headers', () => {
   it('a file, whose policy takes the place of the frame option', async () => {
     const headers = await headersOf(script, { headers: { authorization: user.token } })
     const { 'x-frame-options': _, ...others } = safe
-    expect(headers).toMatchObject({ ...others, 'content-type': 'text/plain; charset=utf-8' })
+    expect(headers).toMatchObject({ ...others, 'content-type': 'text/x-shellscript' })
     expect(headers['content-security-policy']).toContain('sandbox')
     expect(headers).not.toHaveProperty('x-frame-options')
   })

@@ -91,16 +91,14 @@ describe('the name of an uploaded file', () => {
         continue
       }
       expect(status, name).toBe(200)
-      expect(body.file, name).toMatch(/^[a-z0-9_]{1,111}_[a-z0-9]{10}[A-Za-z0-9_.-]{1,20}$/)
+      expect(body.file, name).toMatch(/^[a-z0-9_]{1,111}_[a-z0-9]{10}[A-Za-z0-9_.-]{1,21}$/)
       const path = `/api/files/scripts/${String(body.id)}/${String(body.file)}`
       const read = await fetch(world.server.url + path, { headers: { authorization: world.a.token } })
       expect(await read.text()).toBe('#!/bin/sh\n')
       expect(read.headers.get('content-disposition')).toBe(`attachment; filename="${String(body.file)}"`)
       expect(read.headers.get('content-security-policy')).toContain('sandbox')
       expect(read.headers.get('x-content-type-options')).toBe('nosniff')
-      expect(['text/plain; charset=utf-8', 'application/octet-stream']).toContain(
-        read.headers.get('content-type'),
-      )
+      expect(read.headers.get('content-type')).toBe('text/x-shellscript')
     }
     expect((await top()).filter((name) => !name.startsWith('pbc_') && name !== '.incoming')).toEqual(
       before.filter((name) => !name.startsWith('pbc_') && name !== '.incoming'),
@@ -190,10 +188,15 @@ describe("a file's address", () => {
     expect(await range('bytes=7-')).toEqual([206, '789'])
     expect(await range('bytes=-3')).toEqual([206, '789'])
     expect(await range('bytes=0-999')).toEqual([206, '0123456789'])
-    for (const bad of ['bytes=10-', 'bytes=5-2', 'bytes=-0', 'bytes=99999999999999999999-'])
+    for (const bad of [
+      'bytes=10-',
+      'bytes=5-2',
+      'bytes=-',
+      'bytes=a-b',
+      'lines=1-2',
+      'bytes=99999999999999999999-',
+    ])
       expect((await range(bad))[0], bad).toBe(416)
-    for (const none of ['bytes=-', 'bytes=a-b', 'lines=1-2', 'bytes=0-1,3-4'])
-      expect([200, 416]).toContain((await range(none))[0])
   })
 })
 
@@ -230,7 +233,7 @@ describe('ids and collections', () => {
             id.startsWith('%') || id.includes('%') ? id : encodeURIComponent(id),
           )
           const answer = await server.call(method, path, { token, ...(method === 'PATCH' && { body: {} }) })
-          expect(answer.status, `${method} ${id}`).toBe(404)
+          expect(answer.status, `${method} ${id}`).toBe(id === '%' ? 400 : 404)
         }
     for (const name of [
       'nothing',
@@ -387,7 +390,7 @@ describe('queries', () => {
       'page=1e3',
       'page=x',
       "page=1'",
-      'perPage=1;2',
+      'perPage=1.2',
       'page=99999999999999999999',
       'perPage=1.5',
       'skipTotal=yes',

@@ -47,7 +47,7 @@ describe('the sweep', () => {
     later(25)
     await sweepFiles.run(engine.app)
     expect(await stored()).toEqual([kept.file])
-    const file = await engine.app.files.open(id, kept.id, String(kept.file))
+    await using file = await engine.app.files.open(id, kept.id, String(kept.file))
     expect(file?.size).toBe(4)
   })
 
