@@ -10,7 +10,7 @@ const AT_ONCE = 4
 const QUEUE = 50
 /** For one statement, which may wait for a lock; and for all of a batch, which may hold some. */
 const STATEMENT_MS = 3000
-const TOTAL_MS = 10_000
+const TOTAL_MS = 5000
 
 const inTurn = turns(
   AT_ONCE,

@@ -32,8 +32,6 @@ export type Records = {
 /** `within` names a transaction for everything to happen in: what is read there sees what was written before. */
 export function createRecords(app: App, within?: Executor): Records {
   const database = within ?? app.database
-  // What an `expand` reads is shaped by the client, as a filter is.
-  const guarded = within ?? app.database.guarded
   const budget = within && createBudget()
   const reading = (name: string) => {
     const collection = app.registry.find(name)
@@ -53,7 +51,7 @@ export function createRecords(app: App, within?: Executor): Records {
     caller: Caller,
   ): Promise<VisibleRecord> => {
     const options = { whenTooMuch: within ? ('refuse' as const) : ('leave out' as const), budget }
-    const [visible] = await presentAll(app, guarded, collection, [record], expand, caller, options)
+    const [visible] = await presentAll(app, database, collection, [record], expand, caller, options)
     return { ...(visible as VisibleRecord), ...revealed }
   }
   /** Before anything is written. */
@@ -65,7 +63,7 @@ export function createRecords(app: App, within?: Executor): Records {
       const collection = reading(name)
       const page = await list(app, collection, query, caller, within)
       const options = { whenTooMuch: 'refuse' as const, budget }
-      const items = await presentAll(app, guarded, collection, page.items, query.expand, caller, options)
+      const items = await presentAll(app, database, collection, page.items, query.expand, caller, options)
       return { ...page, items }
     },
     async view(name: string, id: string, caller: Caller, expand?: string) {
@@ -73,7 +71,7 @@ export function createRecords(app: App, within?: Executor): Records {
       const record = await view(app, database, collection, id, caller)
       if (!expand) return present(collection, record, caller)
       const options = { whenTooMuch: 'refuse' as const, budget }
-      const [visible] = await presentAll(app, guarded, collection, [record], expand, caller, options)
+      const [visible] = await presentAll(app, database, collection, [record], expand, caller, options)
       return visible as VisibleRecord
     },
     async create(name: string, input: Input, caller: Caller) {
