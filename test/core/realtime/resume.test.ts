@@ -11,7 +11,8 @@ beforeAll(async () => {
 })
 afterAll(() => world.server[Symbol.asyncDispose]())
 
-const create = async (reason: string, owner = world.a) => {
+type Owner = { token: string; agent: { id: string } }
+const create = async (reason: string, owner: Owner = world.a) => {
   const body = { agent_id: owner.agent.id, package_name: 'x', reason }
   const answer = await world.server.call('POST', records('package_exceptions'), { token: owner.token, body })
   expect(answer.status).toBe(200)
@@ -21,7 +22,7 @@ const heard = (stream: EventStream, reason: string) =>
   stream.next(({ json }) => (json.record as { reason?: string })?.reason === reason)
 
 /** A stream that has seen one event and is closed; the id of that event. */
-async function seen(reason: string, owner = world.a): Promise<string> {
+async function seen(reason: string, owner: Owner = world.a): Promise<string> {
   const stream = await openStream(world.server)
   await stream.subscribe([TOPIC], owner.token)
   await create(reason, owner)
@@ -31,7 +32,7 @@ async function seen(reason: string, owner = world.a): Promise<string> {
 }
 
 /** Opens a stream that names what it saw last, and lets one more event come, so that nothing is awaited in vain. */
-async function back(lastEventId: unknown, last: string, owner = world.a): Promise<EventStream> {
+async function back(lastEventId: unknown, last: string, owner: Owner = world.a): Promise<EventStream> {
   const stream = await openStream(world.server)
   expect(await stream.subscribe([TOPIC], owner.token, lastEventId)).toBe(204)
   await create(last, owner)
