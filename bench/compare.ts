@@ -7,12 +7,18 @@ export type Row = {
   better: 'more' | 'less'
   /** How many times better than PocketBase we want to be. */
   goal?: number
+  /** What our own figure must not exceed. */
+  most?: number
 }
 
 /** What is done, once per round and server; each figure it answers is a row of the report. */
 export type Benchmark = {
   title: string
   rows: Record<string, Row>
+  /** On servers of its own, just started. */
+  fresh?: boolean
+  /** For what warms itself up and takes long: no more than these, and none before them. */
+  rounds?: number
   measure(contestant: Contestant): Promise<Record<string, number>>
 }
 
@@ -23,12 +29,12 @@ export type Result = Row & { ours: number; theirs: number; ratio: number; ratios
  * the rounds' ratios, above 1 where we are better; a first round warms up and does not count.
  */
 export async function compare(
-  { rows, measure }: Benchmark,
+  { rows, measure, rounds: count }: Benchmark,
   ours: Contestant,
   theirs: Contestant,
 ): Promise<Result[]> {
   const rounds: { ours: Record<string, number>; theirs: Record<string, number> }[] = []
-  for (let round = 0; round <= ROUNDS; round++) {
+  for (let round = count === undefined ? 0 : 1; round <= (count ?? ROUNDS); round++) {
     const figures = { ours: await measure(ours), theirs: await measure(theirs) }
     if (round > 0) rounds.push(figures)
   }

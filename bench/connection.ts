@@ -13,9 +13,13 @@ export type Connection = {
  * HTTP on the bare socket: node:http would take as much processor time for a request as the server that is
  * measured, and the two share the machine. Understands what the two servers send, and nothing else.
  */
-export async function openConnection(port: number): Promise<Connection> {
+/** `from` is an address of this machine: servers count sign-ins by address. */
+export async function openConnection(port: number, from = HOST): Promise<Connection> {
   const socket = await new Promise<Socket>((resolve, reject) => {
-    const opening = connect(port, HOST, () => resolve(opening)).once('error', reject)
+    const opening = connect({ port, host: HOST, localAddress: from }, () => resolve(opening)).once(
+      'error',
+      reject,
+    )
   })
   socket.setNoDelay(true)
   let received: Buffer = Buffer.alloc(0)
@@ -48,7 +52,7 @@ function readReply(received: Buffer): Reply | undefined {
   if (end < 0) return undefined
   const head = received.toString('latin1', 0, end)
   const body = received.subarray(end + 4)
-  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
+  const length = head.startsWith('204', 9) ? 0 : /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
   const whole = length === undefined ? body.toString('latin1').endsWith('0\r\n\r\n') : body.length >= +length
   return whole ? { status: Number(head.slice(9, 12)), body: body.toString('utf8') } : undefined
 }

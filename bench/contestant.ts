@@ -1,4 +1,4 @@
-/** A running server with the same world in it: a user, an agent of his, and `package_exceptions`. */
+/** A running server with the same world in it: a user, a machine of his, and `package_exceptions`. */
 export type Contestant = {
   name: string
   version: string
@@ -8,9 +8,14 @@ export type Contestant = {
   /** The user's. */
   token: string
   agentId: string
-  /** A record as this server wants to be asked for it. */
-  exception(packageName: string, isActive?: boolean): Record<string, unknown>
+  /** A record as this server wants to be asked for it; not an active one, of which a machine has few. */
+  exception(packageName: string, reason?: string): Record<string, unknown>
 }
+
+/** The user both servers have. */
+export const EMAIL = 'bench@example.com'
+export const PASSWORD = 'correct horse'
+export const REASON = 'tuned by hand'
 
 export const HOST = '127.0.0.1'
 export const RECORDS = '/api/collections/package_exceptions/records'

@@ -2,11 +2,19 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** Linux counts processor time in hundredths of a second, whatever the kernel's own tick is. */
 const TICK_MS = 10
+const PAGE_KB = 4
 
-type Process = { pid: number; parent: number; ticks: number }
+type Process = { pid: number; parent: number; ticks: number; pages: number }
 
 /** Processor time in ms that a process and all below it have used, with the children that have ended. */
-export function cpuOfTree(root: number): number {
+export const cpuOfTree = (root: number): number =>
+  treeOf(root).reduce((sum, { ticks }) => sum + ticks, 0) * TICK_MS
+
+/** Resident memory of a process and all below it, KB; pages they share count for each. */
+export const memoryOfTree = (root: number): number =>
+  treeOf(root).reduce((sum, { pages }) => sum + pages, 0) * PAGE_KB
+
+function treeOf(root: number): Process[] {
   const processes = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(read)
@@ -17,8 +25,7 @@ export function cpuOfTree(root: number): number {
     size = tree.size
     for (const { pid, parent } of known) if (tree.has(parent)) tree.add(pid)
   }
-  const ticks = known.filter(({ pid }) => tree.has(pid)).reduce((sum, process) => sum + process.ticks, 0)
-  return ticks * TICK_MS
+  return known.filter(({ pid }) => tree.has(pid))
 }
 
 function read(pid: string): Process | undefined {
@@ -31,6 +38,6 @@ function read(pid: string): Process | undefined {
   }
   // The name, in parentheses, may hold anything; the fields that follow are numbered from 3 in proc(5).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [parent, ...times] = [4, 14, 15, 16, 17].map((field) => Number(fields[field - 3]))
-  return { pid: Number(pid), parent: parent ?? 0, ticks: times.reduce((sum, time) => sum + time, 0) }
+  const [parent = 0, pages = 0, ...times] = [4, 24, 14, 15, 16, 17].map((field) => Number(fields[field - 3]))
+  return { pid: Number(pid), parent, pages, ticks: times.reduce((sum, time) => sum + time, 0) }
 }

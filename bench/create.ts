@@ -8,9 +8,9 @@ let made = 0
 
 /** Requests that each create a record of a name of its own. */
 export const creating =
-  ({ token, exception }: Contestant, name: string, isActive = true) =>
+  ({ token, exception }: Contestant, name: string, reason?: string) =>
   () =>
-    requestBytes('POST', RECORDS, token, exception(`${name}-${made++}`, isActive))
+    requestBytes('POST', RECORDS, token, exception(`${name}-${made++}`, reason))
 
 export const create: Benchmark = {
   title: 'create a record',

@@ -1,6 +1,6 @@
 import type { Benchmark } from './compare.ts'
 import { requestBytes } from './connection.ts'
-import { RECORDS } from './contestant.ts'
+import { REASON, RECORDS } from './contestant.ts'
 import { load } from './load.ts'
 import { MATCHING } from './world.ts'
 
@@ -29,5 +29,5 @@ const listing = (what: string, condition: string): Benchmark => ({
   },
 })
 
-export const listByField = listing('a field', 'is_active = true')
+export const listByField = listing('a field', `reason = "${REASON}"`)
 export const listByText = listing('a piece of text', 'package_name ~ "libbench"')

@@ -11,7 +11,11 @@ export type Load = {
   cpu: number
 }
 
-type Limit = { seconds: number } | { requests: number }
+type Limit = ({ seconds: number } | { requests: number }) & {
+  /** Connections, 32 unless said otherwise, and the address of this machine they come from. */
+  clients?: number
+  from?: string
+}
 
 /** Sends requests from all clients at once until the limit is reached. An answer other than 200 ends it. */
 export async function load(
@@ -20,7 +24,8 @@ export async function load(
   next: () => Buffer,
   seen?: (body: string) => void,
 ): Promise<Load> {
-  const clients = await Promise.all(Array.from({ length: CLIENTS }, () => openConnection(port)))
+  const { clients: count = CLIENTS, from } = limit
+  const clients = await Promise.all(Array.from({ length: count }, () => openConnection(port, from)))
   let sent = 0
   const before = cpuOfTree(pid)
   const begin = performance.now()

@@ -2,12 +2,11 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, startChild } from './child-server.ts'
-import { type Contestant, call, HOST, signIn } from './contestant.ts'
+import { type ChildServer, freePort, startChild } from './child-server.ts'
+import { type Contestant, call, EMAIL, HOST, PASSWORD, REASON, signIn } from './contestant.ts'
 
+const LINK_MS = 10_000
 const ROOT = new URL('..', import.meta.url).pathname
-const EMAIL = 'bench@example.com'
-const PASSWORD = 'correct horse'
 
 /** Our server as it is started for use, with its embedded PostgreSQL, on a data folder of its own. */
 export async function startPatchbase(parts: AsyncDisposableStack): Promise<Contestant> {
@@ -18,7 +17,7 @@ export async function startPatchbase(parts: AsyncDisposableStack): Promise<Conte
   const options = ['--data-dir', join(folder, 'data'), '--port', String(port)]
   const server = await startChild(parts, process.execPath, [...main, ...options], port)
 
-  await createFirstAccount(port, server.output())
+  await createFirstAccount(port, server)
   const { token } = await signIn(port, 'users', EMAIL, PASSWORD)
   const agentId = await enrolAgent(port, token)
   return {
@@ -28,19 +27,25 @@ export async function startPatchbase(parts: AsyncDisposableStack): Promise<Conte
     port,
     token,
     agentId,
-    exception: (packageName, isActive = true) => ({
+    exception: (packageName, reason = REASON) => ({
       agent_id: agentId,
       package_name: packageName,
-      reason: 'tuned by hand',
-      is_active: isActive,
+      reason,
+      is_active: false,
     }),
   }
 }
 
-/** Through the link that a server without accounts prints. */
-async function createFirstAccount(port: number, output: string): Promise<void> {
-  const token = /\/setup\?token=(\S+)/.exec(output)?.[1]
-  if (!token) throw new Error(`The server printed no setup link:\n${output}`)
+/** Through the link that a server without accounts prints, a moment after it has begun to listen. */
+async function createFirstAccount(port: number, server: ChildServer): Promise<void> {
+  const deadline = Date.now() + LINK_MS
+  let token: string | undefined
+  while (!token) {
+    token = /\/setup\?token=(\S+)/.exec(server.output())?.[1]
+    if (!token && Date.now() > deadline)
+      throw new Error(`The server printed no setup link:\n${server.output()}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
   const body = new URLSearchParams({ token, email: EMAIL, password: PASSWORD, passwordConfirm: PASSWORD })
   const response = await fetch(`http://${HOST}:${port}/setup`, { method: 'POST', body })
   if (!response.ok)

@@ -4,11 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort, startChild } from './child-server.ts'
-import { type Contestant, call, HOST, signIn } from './contestant.ts'
+import { type Contestant, call, EMAIL, HOST, PASSWORD, REASON, signIn } from './contestant.ts'
 import { POCKETBASE_VERSION } from './pocketbase-binary.ts'
-
-const EMAIL = 'bench@example.com'
-const PASSWORD = 'correct horse'
 
 /** PocketBase with its defaults, on a data folder of its own, with our collection made through its API. */
 export async function startPocketBase(parts: AsyncDisposableStack, program: string): Promise<Contestant> {
@@ -36,12 +33,12 @@ export async function startPocketBase(parts: AsyncDisposableStack, program: stri
     port,
     token,
     agentId: agent.id,
-    exception: (packageName, isActive = true) => ({
+    exception: (packageName, reason = REASON) => ({
       user_id: user.id,
       agent_id: agent.id,
       package_name: packageName,
-      reason: 'tuned by hand',
-      is_active: isActive,
+      reason,
+      is_active: false,
     }),
   }
 }

@@ -1,33 +1,96 @@
-import { get, type IncomingMessage } from 'node:http'
-import { type Contestant, call, HOST } from './contestant.ts'
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { openConnection, requestBytes } from './connection.ts'
+import { type Contestant, HOST } from './contestant.ts'
 
-export type Subscriber = { close(): void }
+/** Opened at once; a server's queue for new connections is not endless. */
+const LOT = 100
+/** Both sides of this process beside the streams. */
+const OTHER_FILES = 500
 
-/** Opens a stream, subscribes it to one topic as the contestant's user, and calls `heard` at every event of it. */
+const MARK = '"action":'
+
+export type Subscribers = {
+  /** Throws when the server has ended a stream. */
+  check(): void
+  close(): Promise<void>
+}
+
+/**
+ * One stream per topic, as the contestant's user; `heard` is called at every event of any of them. On bare sockets,
+ * so that ten thousand cost this process little.
+ */
 export async function subscribe(
   { port, token }: Contestant,
-  topic: string,
+  topics: readonly string[],
   heard: () => void,
-): Promise<Subscriber> {
-  const stream = await new Promise<IncomingMessage>((resolve, reject) => {
-    get({ host: HOST, port, path: '/api/realtime', agent: false }, resolve).once('error', reject)
-  })
-  let text = ''
-  const clientId = new Promise<string>((resolve, reject) => {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-      const events = text.split('\n\n')
-      text = events.pop() ?? ''
-      for (const event of events) {
-        const id = /"clientId":"([^"]+)"/.exec(event)?.[1]
-        if (id) resolve(id)
-        else if (event.includes(`event:${topic}`)) heard()
-      }
+): Promise<Subscribers> {
+  requireFiles(topics.length)
+  const sockets: Socket[] = []
+  let ended: Error | undefined
+  let closing = false
+
+  const open = () =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect({ port, host: HOST }).setEncoding('latin1')
+      sockets.push(socket)
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk
+        const id = /"clientId":"([^"]+)"/.exec(text)?.[1]
+        if (!id) return
+        // The greeting is over; from here on only the marks of events are looked for.
+        socket.removeAllListeners('data').on('data', listener())
+        resolve(id)
+      })
+      socket.on('error', reject)
+      socket.on('close', () => {
+        if (!closing) ended = new Error('The server ended a stream.')
+        reject(ended)
+      })
+      socket.write(`GET /api/realtime HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`)
     })
-    stream.once('error', reject)
-    stream.once('close', () => reject(new Error('The stream ended before it had an id.')))
-  })
-  const body = { clientId: await clientId, subscriptions: [topic] }
-  await call(port, 'POST', '/api/realtime', { token, body })
-  return { close: () => stream.destroy() }
+
+  /** A mark may come in two pieces. */
+  const listener = () => {
+    let tail = ''
+    return (chunk: string) => {
+      const text = tail + chunk
+      for (let at = text.indexOf(MARK); at >= 0; at = text.indexOf(MARK, at + 1)) heard()
+      tail = text.slice(text.length - MARK.length + 1)
+    }
+  }
+
+  const caller = await openConnection(port)
+  for (let at = 0; at < topics.length; at += LOT) {
+    const lot = topics.slice(at, at + LOT)
+    const ids = await Promise.all(lot.map(open))
+    for (const [place, clientId] of ids.entries()) {
+      const body = { clientId, subscriptions: [lot[place]] }
+      const { status } = await caller.send(requestBytes('POST', '/api/realtime', token, body))
+      if (status !== 204) throw new Error(`A subscribe call was answered with ${status}.`)
+    }
+  }
+  caller.close()
+  return {
+    check() {
+      if (ended) throw ended
+    },
+    async close() {
+      closing = true
+      await Promise.all(
+        sockets.map((socket) => new Promise<void>((gone) => socket.once('close', gone).destroy())),
+      )
+    },
+  }
+}
+
+/** Node has raised its own limit to the hard one when it started; the server's is the same. */
+function requireFiles(streams: number): void {
+  const needed = streams + OTHER_FILES
+  const may = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+  if (may !== undefined && Number(may) < needed)
+    throw new Error(
+      `${streams} streams need ${needed} open files, and this process may have ${may}: ulimit -n ${needed}`,
+    )
 }

@@ -1,5 +1,5 @@
 import { requestBytes } from './connection.ts'
-import { type Contestant, RECORDS } from './contestant.ts'
+import { type Contestant, REASON, RECORDS } from './contestant.ts'
 import { creating } from './create.ts'
 import { load } from './load.ts'
 
@@ -11,11 +11,11 @@ const ids = new WeakMap<Contestant, string[]>()
 /** Fills a server with the rows that are viewed and listed. */
 export async function fill(contestant: Contestant): Promise<void> {
   const created: string[] = []
-  for (const [name, isActive] of [
-    ['libbench', true],
-    ['other', false],
+  for (const [name, reason] of [
+    ['libbench', REASON],
+    ['other', 'of a vendor'],
   ] as const)
-    await load(contestant, { requests: MATCHING }, creating(contestant, name, isActive), (body) =>
+    await load(contestant, { requests: MATCHING }, creating(contestant, name, reason), (body) =>
       created.push((JSON.parse(body) as { id: string }).id),
     )
   ids.set(contestant, created)
