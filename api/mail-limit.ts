@@ -4,7 +4,7 @@ import { rateLimit } from '../core/rate-limit.ts'
 const MAILS_PER_ACCOUNT = 10
 const MAILS_PER_PAIR = 5
 const MAILS_SECONDS = 600
-const CALLS_PER_ADDRESS = 120
+const CALLS_PER_ADDRESS = 300
 const CALLS_SECONDS = 60
 const NAME_LENGTH_MAX = 255
 

@@ -46,6 +46,8 @@ export function createMailer(config: MailConfig | undefined, log: Log): Mailer {
       ...message,
       to: { name: '', address: message.to },
       from: config?.from,
+      // So that nobody's note of absence comes back.
+      headers: { 'Auto-Submitted': 'auto-generated' },
       signal,
     })
   }
