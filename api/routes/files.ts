@@ -7,7 +7,6 @@ import { FILE_TOKEN_SECONDS } from '../../core/auth/tokens.ts'
 import { Forbidden, NotFound, Unauthorized } from '../../core/errors.ts'
 import type { OpenFile } from '../../core/files/storage.ts'
 import { describe } from '../download/describe.ts'
-import { lengthOf } from '../download/multipart.ts'
 import { type Plan, planOf } from '../download/plan.ts'
 import type { Env, RequestContext } from '../env.ts'
 
@@ -57,11 +56,22 @@ export function files(app: App) {
     })
 }
 
-async function* bytesOf(file: OpenFile, body: Plan['body']): AsyncGenerator<string | Buffer> {
+async function* bytesOf(file: OpenFile, body: Plan['body']): AsyncGenerator<string | Uint8Array> {
   for (const piece of body)
     if (typeof piece === 'string') yield piece
-    else if (lengthOf(piece) > 0) yield* file.stream(piece.start, piece.end) as AsyncIterable<Buffer>
+    else yield* file.bytes(piece.start, piece.end)
 }
 
-/** A reader who goes away in the middle is no error of ours; the headers are out, so there is nobody to tell. */
-const logBreak = (app: App) => (error: unknown) => app.log.debug({ err: error }, 'A download was broken off.')
+/** The headers are out, so there is nobody to tell. A reader who goes away in the middle is no error of ours. */
+const logBreak = (app: App) => (error: NodeJS.ErrnoException) => {
+  const level = GONE.has(error.code ?? '') ? 'debug' : 'error'
+  app.log[level]({ err: error }, 'A download was broken off.')
+}
+
+const GONE = new Set([
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_UNABLE_TO_PIPE',
+  'ECONNRESET',
+  'EPIPE',
+])

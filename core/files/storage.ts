@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { link, mkdir, open, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -37,9 +37,11 @@ export type OpenFile = AsyncDisposable & {
   modified: Date
   /** Its first bytes. */
   head(length: number): Promise<Uint8Array>
-  /** `end` is the last byte that comes. */
-  stream(start: number, end: number): Readable
+  /** Throws when the file turns out to be shorter; `end` is the last byte that comes. */
+  bytes(start: number, end: number): AsyncGenerator<Uint8Array>
 }
+
+const CHUNK_BYTES = 65_536
 
 /** A path segment that names exactly one entry of its folder. */
 const SAFE = /^[A-Za-z0-9_][A-Za-z0-9_.*+=#-]{0,254}$/
@@ -136,7 +138,7 @@ export function localStore(folder: string): FileStore {
           const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
           return buffer.subarray(0, bytesRead)
         },
-        stream: (start, end) => handle.createReadStream({ start, end, autoClose: false }),
+        bytes: (start, end) => bytesOf(handle, start, end),
         [Symbol.asyncDispose]: () => held.disposeAsync(),
       }
     },
@@ -162,6 +164,16 @@ export function localStore(folder: string): FileStore {
       }
       return removed
     },
+  }
+}
+
+async function* bytesOf(handle: FileHandle, start: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let at = start; at <= end; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - at + 1))
+    const { bytesRead } = await handle.read(chunk, 0, chunk.length, at)
+    if (bytesRead === 0) throw new Error(`The file ends at ${at}, before byte ${end}.`)
+    yield chunk.subarray(0, bytesRead)
+    at += bytesRead
   }
 }
 
