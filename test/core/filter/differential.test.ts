@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { fieldValue } from '../../../core/filter/field-value.ts'
 import { keyOf } from '../../../core/filter/hop.ts'
 import {
   compile,
@@ -9,9 +10,18 @@ import {
   toPredicate,
   toSql,
 } from '../../../core/filter/index.ts'
+import { type KnownOperand, knownValue } from '../../../core/filter/known.ts'
 import type { FieldPath, Operand } from '../../../core/filter/resolved.ts'
 import { type FilterDatabase, openFilterDatabase } from './database.ts'
-import { idOf, type Random, randomContext, randomFilter, randomFrom, randomRecord } from './random.ts'
+import {
+  idOf,
+  type Random,
+  randomContext,
+  randomFilter,
+  randomFrom,
+  randomRecord,
+  randomTime,
+} from './random.ts'
 import { collections, ruleScope, tasks } from './world.ts'
 
 const LONG = process.env.TEST_LONG === '1'
@@ -159,6 +169,33 @@ function flattened(row: FilterRecord, resolved: Resolved): FilterRecord {
     all[pathName(operand)] = found?.[operand.field.name] ?? null
   }
   return all
+}
+
+it('writes times as it does in memory', { timeout: 600_000 }, async () => {
+  const random = randomFrom(SEED + 3)
+  for (let batch = 0; batch < BATCHES / 15; batch++) {
+    const cases = Array.from({ length: BATCH }, () => {
+      const left = randomTime(random, { fields: ['due'], request: true })
+      const row = random.pick(rowsOf(tasks.name))
+      const op = random.pick(['=', '!=', '<', '>=', '~'])
+      // Against its own value for some row, so that it does hold somewhere.
+      const context = randomContext(random)
+      const value = timeOf(left, row, context)
+      const source = `${left} ${op} ${random.chance(0.8) ? JSON.stringify(value ?? '') : 'due'}`
+      return { source, resolved: compile(source, ruleScope), context }
+    })
+    await compareAnswers(cases, ({ resolved, context }) => {
+      const predicate = toPredicate(resolved)
+      return (row) => predicate?.(row, context) ?? false
+    })
+  }
+})
+
+function timeOf(source: string, row: FilterRecord, context: FilterContext) {
+  const resolved = compile(`${source} = ""`, ruleScope)
+  if (resolved.kind !== 'compare') throw new Error('not a comparison')
+  const { left } = resolved
+  return left.kind === 'field' ? fieldValue(left, row) : knownValue(left as KnownOperand, context)
 }
 
 it('has relations that lead somewhere, nowhere, and to a record that is gone', () => {

@@ -67,7 +67,21 @@ const NUMBERS = [
   ...[0, -0, 1, 2, 7, 42, -1, 2.5, -2.5, 0.1, 0.3, 1000, 123456789, 2 ** 53, 1e15, 123456789012345680],
   ...[1e20, 1e21, 1.5e300, -1e22, 0.000001, 1e-7, 1.5e-7, -1e-9, 1.25e-10, 5e-324, 1.7976931348623157e308],
 ]
-const DATES = ['', '2024-06-15 12:34:56.789Z', '2024-06-15 00:00:00.000Z', '1999-12-31 23:59:59.999Z']
+const DATES = [
+  ...['', '2024-06-15 12:34:56.789Z', '2024-06-15 00:00:00.000Z', '1999-12-31 23:59:59.999Z'],
+  ...[
+    '2024-02-29 08:00:00.001Z',
+    '2021-01-03 00:00:00.000Z',
+    '2020-12-31 11:59:59.000Z',
+    '0001-01-01 00:00:00.000Z',
+  ],
+  ...[
+    '9999-12-31 23:59:59.999Z',
+    '1582-10-10 20:01:02.003Z',
+    '0000-03-01 00:00:00.000Z',
+    '0412-07-31 09:08:07.060Z',
+  ],
+]
 const KEYS = ['a', 'b', '0', '1', '01', '10', 'null', 'A', 'length', '__proto__', 'constructor']
 
 function jsonValue(random: Random, depth = 0): unknown {
@@ -107,7 +121,12 @@ export function randomRecord(
 
 export function randomContext(random: Random): FilterContext {
   const given = {
-    body: { a: jsonValue(random), b: random.pick(TEXTS), n: random.pick(NUMBERS) },
+    body: {
+      ...{ a: jsonValue(random), b: random.pick(TEXTS), n: random.pick(NUMBERS) },
+      ...(random.chance(0.7) ? { title: random.pick(TEXTS), count: random.pick(NUMBERS) } : {}),
+      ...(random.chance(0.7) ? { owner: idOf(people, random.below(3)), data: jsonValue(random) } : {}),
+      ...(random.chance(0.7) ? { active: random.chance(0.5), due: random.pick(DATES) } : {}),
+    },
     query: { q: random.pick(TEXTS) },
     headers: { x_y: random.pick(TEXTS) },
     now: new Date(random.pick(['2024-06-15T12:34:56.789Z', '1999-12-31T23:59:59.999Z'])),
@@ -159,15 +178,72 @@ const REQUEST = [
     'auth.id:isset',
   ],
   ...['query.q', 'headers.x_y', 'method', 'context'],
+  ...['title', 'count', 'owner', 'data', 'active', 'due'].map((field) => `body.${field}:changed`),
+  ...[
+    'body.owner:length',
+    'body.owner:each',
+    'body.state:length',
+    'body.owner.id',
+    'auth.team',
+    'auth.team.id',
+  ],
 ].map((path) => `@request.${path}`)
 
 function randomKnown(random: Random, words: Vocabulary): string {
+  if (random.chance(0.08)) return randomTime(random, words)
   const kind = random.below(words.request ? 12 : 9)
   if (kind < 5) return quoted(random, random.chance(0.1) ? idOf(people, random.below(3)) : random.pick(TEXTS))
   if (kind < 7) return numberLiteral(random)
   if (kind < 8) return random.pick(['true', 'false', 'null', 'TRUE', 'Null'])
   if (kind < 9) return random.pick(['@now', '@yesterday', '@todayStart', '@yearEnd', '@hour', '@year'])
   return random.pick(REQUEST)
+}
+
+const TIMES = [
+  'due',
+  'created',
+  'due',
+  '@now',
+  '"2024-06-15 12:34:56.789Z"',
+  '"2024-02-31T05:06+02:00"',
+  '""',
+]
+const CODES = [...'deFfgGHIjklmMpPRsSTuUVwWY', '%']
+const MODIFIERS = [
+  ...[
+    'start of day',
+    'start of month',
+    'start of year',
+    'weekday 0',
+    'weekday 3',
+    'utc',
+    '+1 day',
+    '-40 days',
+  ],
+  ...['+1 month', '-13 months', '+11.5 months', '+1 year', '-4 years', '+8000 years', '-1999 years'],
+  ...[
+    '+36 hours',
+    '-0.5 hours',
+    '+90 minutes',
+    '-1.25 seconds',
+    '+3000000 days',
+    '-730000 days',
+    '-12:30',
+    '+1.5 days',
+  ],
+]
+
+/** `strftime` over columns, constants and the present. */
+export function randomTime(random: Random, words: Vocabulary): string {
+  const codes = Array.from(
+    { length: random.below(4) },
+    () => `%${random.pick(CODES)}${random.pick(['', '-', ' x'])}`,
+  )
+  const times = words.fields.includes('due') ? TIMES : TIMES.slice(3)
+  const modifiers = Array.from({ length: random.chance(0.5) ? 0 : 1 + random.below(3) }, () =>
+    random.pick(MODIFIERS),
+  )
+  return `strftime(${[`"${codes.join('')}"`, random.pick(times), ...modifiers.map((one) => `"${one}"`)].join(', ')})`
 }
 
 function quoted(random: Random, text: string): string {
