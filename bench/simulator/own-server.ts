@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,16 +44,12 @@ export async function startOwnServer(
     said = ''
     expected = false
     const data = ['--data-dir', join(folder, 'data'), '--host', '127.0.0.1', '--port', port]
-    const started = spawn(
-      process.execPath,
-      [...profile, '--import', './check-node.mjs', 'api/main.ts', ...data],
-      {
-        cwd: ROOT,
-        env: ownEnvironment(),
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-      },
-    )
+    const started = spawn(process.execPath, [...profile, ...startArguments(), ...data], {
+      cwd: ROOT,
+      env: ownEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
     child = started
     for (const stream of [started.stdout, started.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -113,6 +110,14 @@ async function saying(child: ChildProcess, said: () => string, pattern: RegExp):
       throw new SimulatorError(`The server did not start: ${said().trim()}`)
     await once(child, 'said', { signal: late }).catch(() => undefined)
   }
+}
+
+/** What `npm start` gives to node, flags of the engine included. */
+function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: { start: string }
+  }
+  return scripts.start.replace(/^exec node /, '').split(' ')
 }
 
 /** Without the settings of a server that is in real use here: the simulator must not touch its database. */

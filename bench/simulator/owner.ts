@@ -18,6 +18,7 @@ const Recorded = z.object({
 export type Recorded = z.infer<typeof Recorded>
 
 export type Owner = {
+  readonly token: string
   /** A new enrolment token that works `uses` times. */
   enrolmentToken(name: string, uses: number): Promise<{ id: string; token: string }>
   /** Orders one operation from each agent. `batch` > 1: so many in one request. Resolves with their ids. */
@@ -40,6 +41,7 @@ export function openOwner(url: string, token: string): Owner {
     return schema.parse(text === '' ? undefined : JSON.parse(text))
   }
   return {
+    token,
     async enrolmentToken(name, uses) {
       const body = { name, max_uses: uses }
       const made = z.object({ id: z.string(), token: z.string() })

@@ -21,9 +21,8 @@ export async function reachServer(
     return { url, owner: openOwner(url, token) }
   }
   const starting = startOwnServer((error) => stopping.abort(error), options.profile)
-  parts.defer(async () => {
-    await using _ended = await starting
-  })
+  // Where it did not start, it has cleaned up by itself, and who waits for it is told.
+  parts.defer(async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose]())
   await Promise.race([starting, aborted(stopping.signal)])
   stopping.signal.throwIfAborted()
   const server = await starting

@@ -16,11 +16,13 @@ import { allConnected, type Figures, type Run } from './run.ts'
 import { openSampler } from './sampler.ts'
 import { scenarios } from './scenarios/index.ts'
 import { reachServer } from './server.ts'
+import { openStalledReaders } from './stalled-readers.ts'
 import { outcomes, verify } from './verify.ts'
 
 /** An enrolment token is one row that each registration with it locks. */
 const AGENTS_PER_TOKEN = 200
 const REMOVALS_AT_ONCE = 16
+const STALLED_READERS = 3
 
 /** The whole run, from the server to the report. What it made goes away with it. */
 export async function simulate(options: Options, stopping: AbortController): Promise<Report> {
@@ -79,6 +81,7 @@ export async function simulate(options: Options, stopping: AbortController): Pro
     await fleet.enrol((at) => secrets[Math.floor(at / AGENTS_PER_TOKEN)] ?? '', stop)
     await allConnected(run)
     enrolSeconds = Math.round(performance.now() - began) / 1000
+    if (chaos) parts.use(await openStalledReaders(url, owner.token, STALLED_READERS))
     chaos?.start(fleet.transports)
     figures = await scenarios[options.scenario](run)
     chaos?.stop()
