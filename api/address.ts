@@ -17,7 +17,9 @@ export function settled(incoming: IncomingMessage, outgoing: ServerResponse): bo
   const path = mark < 0 ? url : url.slice(0, mark)
   const query = mark < 0 ? '' : url.slice(mark + 1)
   if (BROKEN_ESCAPE.test(path)) {
-    outgoing.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
+    outgoing.statusCode = 400
+    outgoing.setHeader('Content-Type', 'text/plain; charset=utf-8')
+    outgoing.setHeader('Connection', 'close')
     outgoing.end('400 Bad Request')
     return true
   }
