@@ -39,7 +39,7 @@ export async function presentAll(
     return visible
   } catch (error) {
     if (whenTooMuch === 'refuse' || !(error instanceof AppError)) throw error
-    app.log.warn({ err: error, collection: collection.name }, 'An expand was left out.')
+    app.log.debug({ err: error, collection: collection.name }, 'An expand was left out.')
     return plain()
   }
 }
