@@ -17,6 +17,8 @@ export type Column = {
   json: boolean
   /** The `text` may be null, which is the same as "". */
   nullable?: true
+  /** The `text` is never empty: an id. */
+  filled?: boolean
 }
 
 /** `alias` names the row that has the field; the path's hops are already behind us. */
@@ -47,7 +49,7 @@ function wholeColumn(column: SQL, path: FieldPath): Column {
         path.keys.length === 0 ? column : sql`(${column} #> ${arrayLiteral(path.keys)}::text[])`,
       )
     case 'text':
-      return { text: column, shown: column, json: false }
+      return { text: column, shown: column, json: false, filled: path.field.name === 'id' }
   }
 }
 

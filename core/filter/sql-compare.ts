@@ -31,7 +31,8 @@ function equalsValue(column: Column, side: Side): SQL {
   const value = readFor(column, side)
   if (column.json || side.source === 'json') {
     if (value === null) return column.json || column.nullable ? sql`${column.shown} is null` : FALSE
-  } else if (value === null || value === '') return column.text ? sql`${filledIn(column)} = ''` : FALSE
+  } else if (value === null || value === '')
+    return column.text && !column.filled ? sql`${filledIn(column)} = ''` : FALSE
 
   if (column.flag) return value === 0 || value === 1 ? sql`${column.flag} = ${value === 1}` : FALSE
   const part = partFor(column, value)

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Guard } from './listable.ts'
-import { any, not } from './sql-logic.ts'
+import { any, not, TRUE } from './sql-logic.ts'
 import { closed, type Leaf, OPEN } from './sql-node.ts'
 import { pathFrom } from './sql-path.ts'
 import { isMissing, nearest, type QueryScope, rowsOf } from './sql-rows.ts'
@@ -14,7 +14,9 @@ export const seen = (guard: Guard): Leaf => ({
   rows: rowsOf(guard.hops, START),
   without: () => OPEN,
   toSql(scope) {
-    const { origin, mayBeMissing, rest } = nearest(guard.hops, START, scope)
+    const found = nearest(guard.hops, START, scope)
+    if (!found) return TRUE
+    const { origin, mayBeMissing, rest } = found
     if (rest.length > 0) return noneUnlisted(guard, rest, origin as string, scope)
     const holds = ruleAt(guard, origin as string, scope)
     return mayBeMissing ? any([isMissing(origin as string), holds]) : holds

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { all, any, FALSE } from './sql-logic.ts'
-import { type QueryScope, type Row, some } from './sql-rows.ts'
+import { type QueryScope, type Row, some, someOne } from './sql-rows.ts'
 
 /** A filter on its way to SQL: what is left to do is to choose the rows. */
 export type Node = { kind: 'and' | 'or'; terms: Node[] } | Leaf
@@ -27,8 +27,11 @@ export const OPEN = sql`null`
 
 export function condition(node: Node, scope: QueryScope): SQL {
   if (node.kind === 'leaf') {
-    const holdsWithout = (key: string) => canHoldWithout(node, key)
-    return some(rowsIn(node, scope), scope, (inner) => node.toSql(inner), holdsWithout)
+    const rows = rowsIn(node, scope)
+    const body = (inner: QueryScope) => node.toSql(inner)
+    const [only] = rows
+    if (only && rows.length === 1 && canHoldWithout(node, only.key)) return someOne(only, scope, body)
+    return some(rows, scope, body, (key) => canHoldWithout(node, key))
   }
   // That some row satisfies one of them is that one of them is satisfied by some row.
   if (node.kind === 'or') return any(node.terms.map((term) => condition(term, scope)))

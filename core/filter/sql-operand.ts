@@ -50,8 +50,10 @@ function changed({ body, field }: Changed, alias: string, context: FilterContext
 export function along(place: Place, scope: QueryScope, compare: (term: Term) => SQL): SQL {
   if ('term' in place) return compare(place.term(scope.alias))
   const { path, ...reach } = place.reach
-  const { origin, mayBeMissing, rest } = nearest(path.hops, reach, scope)
   const withNothing = compare(nothing(path))
+  const found = nearest(path.hops, reach, scope)
+  if (!found) return withNothing
+  const { origin, mayBeMissing, rest } = found
   if (rest.length > 0) {
     const { from, last } = pathFrom(rest, origin, scope.newAlias)
     const there = compare(columnOf(path, last))
