@@ -60,9 +60,11 @@ function modified(field: Field, key: string, now: unknown, input: unknown): unkn
     const named = Array.isArray(input) ? input : [input]
     return named.some((one) => field.convert(one) === now) ? field.zero : now
   }
-  const given = field.convert(input)
-  if (given === field.zero || (first && now !== field.zero)) return now
-  return given
+  // A list without repetitions, of which a single value is the last.
+  const given = (Array.isArray(input) ? input : [input]).map((one) => field.convert(one))
+  const all = new Set(first ? [...given, now] : [now, ...given])
+  all.delete(field.zero)
+  return [...all].at(-1) ?? field.zero
 }
 
 /** A record nobody has said anything about. */

@@ -1,9 +1,16 @@
+import type { Difference } from './compare.ts'
+
 /**
  * Where the two answer differently on purpose; `docs/pocketbase.md` has the same under "Deliberately different". A
  * case that hits one names it, and an entry that no case hits any more must go. `only` is where they may differ:
- * it is tried on each `path: here ..., PocketBase ...`.
+ * it is tried on each `path: here ..., PocketBase ...`. What is `everywhere` needs no case to name it.
  */
 export const differences = {
+  'private-files': {
+    why: 'Files are for those who may see the record, so no cache that many share keeps them.',
+    only: /^headers\.cache-control: here "private, (.*)", PocketBase "\1"$/,
+    everywhere: true,
+  },
   hidden: {
     why: 'Hashes of tokens and codes are hidden from superusers too; there, all but the password is shown to them.',
     only: /(_hash|refresh_token_expires|device_code): here nothing/,
@@ -36,6 +43,10 @@ export const differences = {
     why: 'A filter of a client asks for 30 ~ at most: one reader must not slow all others down.',
     only: /^(status: here 400|body\.)/,
   },
+  'plain-over-hidden': {
+    why: 'A plain operator asks about all related records, so it holds only where the caller may list them all.',
+    only: /^body\.(items|totalItems)/,
+  },
   'json-end': {
     why: 'Something behind the JSON value makes it no JSON; there, it is not looked at.',
     only: /^(status: here 400|body\.)/,
@@ -46,7 +57,7 @@ export const differences = {
   },
   'fields-first': {
     why: 'Where fields cannot be read nothing is written; there, the answer is the same after the write.',
-    only: /^(status: here 404|body\.)/,
+    only: /./,
   },
   'own-words': {
     why: 'Some messages say more than there: what to do, or what is meant. All else of the answer is the same.',
@@ -68,6 +79,19 @@ export const differences = {
     why: "A superuser's stream may filter through any relation; there, list rules of others are in the way.",
     only: /^\d+: here \{.*, PocketBase nothing$/,
   },
-} as const satisfies Record<string, { why: string; only: RegExp }>
+} as const satisfies Record<string, { why: string; only: RegExp; everywhere?: true }>
 
 export type Known = keyof typeof differences
+
+/** The same without what differs everywhere; `hit` takes down which that was. */
+export function withoutEverywhere(found: readonly Difference[], hit: Set<string>): Difference[] {
+  const everywhere = Object.entries(differences).filter(([, entry]) => 'everywhere' in entry)
+  const isNew = (line: string) => {
+    const [name] = everywhere.find(([, { only }]) => only.test(line)) ?? []
+    if (name) hit.add(name)
+    return !name
+  }
+  return found
+    .map(({ what, lines }) => ({ what, lines: lines.filter(isNew) }))
+    .filter(({ lines }) => lines.length > 0)
+}

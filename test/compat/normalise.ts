@@ -34,6 +34,9 @@ export function normalise(answer: Answer, side: Side, known: ReadonlySet<string>
   return { status: answer.status, headers: Object.fromEntries(headers), body: walk(answer.body) }
 }
 
+/** What parts a multipart answer. */
+const _BOUNDARY = /boundary=\w+|--\w{40,}/g
+
 /** Names of less than three characters are padded with random ones. */
 const withoutRandom = (text: string) =>
   text.startsWith('validation_')

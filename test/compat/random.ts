@@ -210,39 +210,43 @@ const EQUAL = ['=', '!=']
 const ORDER = ['>', '>=', '<', '<=']
 const LIKE = ['~', '!~']
 
-function comparison(random: Random, collection: string): string {
+/** `trusted`: nothing is hidden from him, so what counts is not who may see it. */
+function comparison(random: Random, collection: string, trusted: boolean): string {
   const left = path(random, collection)
   const like = left.kind !== 'json' && random.chance(0.2)
   // Orders between kinds are their own chapter.
   const ordered = ['text', 'number', 'date', 'select'].includes(left.kind) && random.chance(0.3)
   const operator = random.pick(like ? LIKE : ordered ? ORDER : EQUAL)
   const right = like ? quoted(random.pick(TEXTS), random) : constant(random, left.kind)
-  const any = (left.many && random.chance(0.5)) || random.chance(0.05) ? '?' : ''
+  const any = (left.many && (!trusted || random.chance(0.5))) || random.chance(0.05) ? '?' : ''
   const [a, b] = !like && random.chance(0.1) ? [right, left.text] : [left.text, right]
   return `${a} ${any}${operator} ${b}`
 }
 
-export function filter(random: Random, collection: string, depth = 0): string {
-  if (depth > 2 || random.chance(0.5)) return comparison(random, collection)
-  const parts = Array.from({ length: 2 + random.below(2) }, () => filter(random, collection, depth + 1))
+function filter(random: Random, collection: string, trusted: boolean, depth = 0): string {
+  if (depth > 2 || random.chance(0.5)) return comparison(random, collection, trusted)
+  const parts = Array.from({ length: 2 + random.below(2) }, () =>
+    filter(random, collection, trusted, depth + 1),
+  )
   const joined = parts.join(random.pick([' && ', ' || ', '&&', '||']))
   return random.chance(0.6) ? `(${joined})` : joined
 }
 
-const reader = (random: Random) => random.pick(PEOPLE)
+const reader = (random: Random) => random.pick([...PEOPLE, 'root', 'root'] as const)
 
 /** A list with all its parameters. */
 export function listing(random: Random): Step {
   const collection = random.pick(['things', 'things', 'boxes'])
   const query: Record<string, string> = { perPage: String(random.pick([5, 30, 200])) }
-  if (random.chance(0.8)) query.filter = filter(random, collection)
+  const as = reader(random)
+  if (random.chance(0.8)) query.filter = filter(random, collection, as === 'root')
   // A join has no order of its own there.
   query.sort = random.chance(0.4) ? sort(random, collection) : 'id'
   if (random.chance(0.2)) query.page = String(random.below(4))
   if (random.chance(0.3)) query.skipTotal = '1'
   if (random.chance(0.3)) query.expand = expand(random, collection)
   query.fields = random.chance(0.3) ? pick(random, collection) : query.expand ? 'id,expand' : 'id'
-  return { as: reader(random), method: 'GET', path: withQuery(collection, query) }
+  return { as, method: 'GET', path: withQuery(collection, query) }
 }
 
 /** A list for what it expands and picks. */
@@ -279,11 +283,14 @@ function expand(random: Random, collection: string): string {
     let at = collection
     for (let depth = 1 + random.below(3); depth > 0; depth--) {
       const targets = TARGETS[at] ?? {}
-      const step = random.chance(0.05)
-        ? random.pick(['nothing', 'id', 'title'])
-        : random.pick(Object.keys(targets))
+      const step =
+        steps.length === 0 && random.chance(0.05)
+          ? random.pick(['nothing', 'id', 'title'])
+          : random.pick(Object.keys(targets))
       steps.push(step)
-      at = targets[step] ?? at
+      // What follows a wrong step counts there only where records lead to it.
+      if (!targets[step]) break
+      at = targets[step]
     }
     return steps.join('.')
   }

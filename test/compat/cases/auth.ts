@@ -23,23 +23,6 @@ const account = (fields: string): string =>
 
 /** Chapter 2. */
 export const auth: Case[] = [
-  flow(
-    'an id for an account',
-    [
-      'made = root POST users {"id":"chosen000000001","email":"chosen@example.com","password":"correct horse","passwordConfirm":"correct horse"}',
-      'root GET users/chosen000000001',
-      'root DELETE users/$made.id',
-    ],
-    'own-ids',
-  ),
-  flow(
-    'guessing a password',
-    Array.from(
-      { length: 11 },
-      () => `guest POST ${LOGIN} {"identity":"guessed@example.com","password":"wrong"}`,
-    ),
-    'guessing',
-  ),
   ...each([
     `guest POST ${LOGIN} {"identity":"alice@example.com","password":"wrong"}`,
     `guest POST ${LOGIN} {"identity":"nobody@example.com","password":"correct horse"}`,

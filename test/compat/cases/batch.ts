@@ -30,7 +30,6 @@ export const batches: Case[] = [
     'guest POST /api/batch {"requests":["x"]}',
     'guest PUT /api/batch {}',
   ]),
-  ...each(['guest POST /api/batch {"requests":[null]}'], 'null-request'),
   single(
     'too many',
     batch(

@@ -106,14 +106,6 @@ export const fields: Case[] = [
   ]),
   ...UNREADABLE.map((pick) => list('guest', 'things', { fields: pick, perPage: '13' })),
   ...each(['guest GET /api/health?fields=code:nope']),
-  flow(
-    'a write whose fields cannot be read',
-    [
-      'guest POST things?fields=a:b {"id":"fld000000000009","title":"unread"}',
-      'guest GET things/fld000000000009',
-    ],
-    'fields-first',
-  ),
   ...HTML.map((html, index) =>
     flow(`an excerpt of ${html}`, [
       `guest POST things?fields=note:excerpt(12),title {"id":"html${String(index).padStart(11, '0')}","title":"html","note":"${html}"}`,

@@ -107,23 +107,6 @@ const ranged = (range: string): Case =>
 
 /** Chapter 7. The file fields of both sides are protected, so a token goes along. */
 export const files: Case[] = [
-  flow(
-    'a download with Authorization',
-    [
-      form(
-        'root',
-        'POST',
-        'boxes',
-        [{ name: 'name', text: 'authorized' }, { name: 'owner', text: '$alice' }, doc('boxed.txt')],
-        'made',
-      ),
-      'guest GET /api/files/boxes/$made.id/$made.doc',
-      'bob GET /api/files/boxes/$made.id/$made.doc',
-      'alice GET /api/files/boxes/$made.id/$made.doc',
-      'root DELETE boxes/$made.id',
-    ],
-    'file-authorization',
-  ),
   ...NAMES.map((name) =>
     flow(`a file named ${name}`, [form('guest', 'POST', 'things', [title(), doc(name)])]),
   ),

@@ -404,6 +404,9 @@ const BACK = [
   ],
 ]
 
+/** Of bob's box alice may not know. */
+export const HIDING = 'boxes_via_thing.id != ""'
+
 const REQUEST = [
   ...[
     '@request.auth.id != ""',
@@ -599,7 +602,7 @@ export const language: Case[] = [
   ...filters('root', 'things', [...REQUEST, ...BACK, 'owner.email != ""', 'owner.tokenKey != ""']),
   ...filters('alice', 'things', [
     ...REQUEST_AS_USER,
-    ...BACK.slice(0, 26),
+    ...BACK.slice(0, 26).filter((source) => source !== HIDING),
     'owner.name = "Bob"',
     'owner.name != ""',
     'box.name = ""',
@@ -624,12 +627,6 @@ export const language: Case[] = [
     'name = "Alice" && email = ""',
     'email = "x" || name = "Alice"',
   ]),
-  list(
-    'guest',
-    'things',
-    { filter: Array.from({ length: 31 }, () => 'title ~ "first"').join(' && '), fields: 'id' },
-    'filter-budget',
-  ),
   list('guest', 'things', { filter: 'title = "first"', sort: '-title', fields: 'id', page: '2' }),
   list('guest', 'nothing', { filter: 'x' }),
   list('alice', 'vaults', { filter: '(' }),

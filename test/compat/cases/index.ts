@@ -1,6 +1,7 @@
 import type { Case } from '../request.ts'
 import { auth } from './auth.ts'
 import { batches } from './batch.ts'
+import { deliberate } from './deliberate.ts'
 import { expand } from './expand.ts'
 import { fields } from './fields.ts'
 import { files } from './files.ts'
@@ -22,4 +23,5 @@ export const chapters: Record<string, Case[]> = {
   files,
   auth,
   batches,
+  'deliberately different': deliberate,
 }

@@ -260,6 +260,12 @@ const CHANGES = [
     '{"kind-":"B"}',
     '{"kind-":["a"]}',
     '{"kind+":["B","c d"]}',
+    '{"kind+":["B","a"]}',
+    '{"kind+":["c d","B","c d"]}',
+    '{"+kind":["a","B"]}',
+    '{"+kind":["B","a"]}',
+    '{"+kind":["zz"]}',
+    '{"kind+":["zz","a"]}',
     '{"+kind":["B"]}',
     '{"kind+":""}',
     '{"kind+":"zz"}',
@@ -296,10 +302,6 @@ const changes: Case[] = CHANGES.map((body, index) => {
 export const records: Case[] = [
   ...conversions,
   ...changes,
-  ...each(
-    ['guest POST things {"title":"a\\u0000b"}', 'guest POST things {"title":"nul","data":"\\u0000"}'],
-    'no-nul',
-  ),
   ...each([
     'guest POST things {"id":"","title":"blank"}',
     'guest POST things {"id":null,"title":"null"}',
@@ -361,15 +363,6 @@ export const records: Case[] = [
     'root GET boxes/delbox000000002',
     'root DELETE boxes/delbox000000002',
   ]),
-  flow(
-    'a required relation without cascade refuses the delete',
-    [
-      'root POST users {"email":"owner@example.com","password":"correct horse","passwordConfirm":"correct horse"}',
-      'root DELETE users/$bob',
-      'root GET users/$bob',
-    ],
-    'own-words',
-  ),
   flow('a box that is its own parent', [
     'root POST boxes {"id":"selfbox00000001","name":"self"}',
     'root PATCH boxes/selfbox00000001 {"parent":"selfbox00000001"}',

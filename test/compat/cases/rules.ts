@@ -128,43 +128,11 @@ export const rules: Case[] = [
     'collections/meta/scaffolds',
   ].flatMap((path) => each([`guest GET /api/${path}`, `alice GET /api/${path}`, `agent GET /api/${path}`])),
   ...each(
-    [
-      'root GET agents',
-      'root GET agents/$agent',
-      'root PATCH agents/$agent {"tags":["x"]}',
-      'root GET device_codes',
-      'root GET package_exceptions?expand=agent_id,user_id,lxc_id.node_id',
-    ],
-    'hidden',
-  ),
-  ...each(['root POST agents {"hostname":"x"}'], 'no-password'),
-  ...each(['root GET /api/collections?fields=name'], 'system-collections'),
-  ...each(
     PEOPLE.filter((as) => as !== 'guest').flatMap((as) => [
       `${as} GET notes/note00000000001`,
       `${as} GET notes/note00000000002`,
       `${as} GET notes?filter=owner%20=%20"$alice"`,
     ]),
-  ),
-  ...each(
-    [
-      'guest GET notes',
-      'guest GET notes/note00000000001',
-      'guest PATCH notes/note00000000001 {"text":"of nobody"}',
-      'guest POST notes {"id":"note00000000009","text":"of nobody"}',
-    ],
-    'guests',
-  ),
-  flow(
-    'an agent that is revoked and comes back',
-    [
-      'root PATCH agents/$other {"status":"revoked"}',
-      'other GET patch_operations',
-      'other GET agents/$other',
-      'root PATCH agents/$other {"status":"active"}',
-      'other GET patch_operations?skipTotal=1&perPage=1',
-    ],
-    'barred',
   ),
   ...each(MANAGEMENT.flatMap((line) => [`guest ${line}`, `alice ${line}`])),
   ...each([
@@ -212,5 +180,4 @@ export const rules: Case[] = [
     'alice PATCH package_exceptions/ruleexc00000001 {"package_name":"*-dev"}',
     'alice DELETE package_exceptions/ruleexc00000001',
   ]),
-  ...each(['alice PATCH package_exceptions/exc000000000001 {"package_name":"**"}'], 'own-words'),
 ]
