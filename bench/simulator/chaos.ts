@@ -10,7 +10,7 @@ const REPEAT = 0.08
 const LATE = 0.05
 const NEVER_SENT = 0.03
 /** A late answer to a claim may be too late to start: one in so many is. */
-const VERY_LATE = 20
+const VERY_LATE = 40
 const LATE_MS = 3_000
 const VERY_LATE_MS = 11_000
 /** How often one agent's connections break, and its stream is not read for a while. */
