@@ -24,6 +24,8 @@ describe('the house', () => {
     ['api/routes/agent/fleet.ts', "import '../../../hooks/index.ts'"],
     ['agent/run.ts', "import { agents } from '../collections/agents.ts'"],
     ['agent/run.ts', "import type { App } from '../core/app.ts'"],
+    ['bench/simulator/main.ts', "import { startServer } from '../../api/server.ts'"],
+    ['bench/main.ts', "import { version } from '../agent/version.ts'"],
   ])('notices when %s says %s', (path, text) => {
     expect(violations(planted(path, text))).toHaveLength(1)
   })
