@@ -4,6 +4,7 @@ import type { App } from '../../core/app.ts'
 import type { Collection } from '../../core/collection.ts'
 import { BadRequest, TooLarge } from '../../core/errors.ts'
 import type { Upload } from '../../core/files/storage.ts'
+import { fieldOfPart } from '../../core/records/settle-uploads.ts'
 import type { RequestContext } from '../env.ts'
 import { identifyCaller } from '../middleware/identity.ts'
 import { formPairs, formValues } from './form.ts'
@@ -62,7 +63,7 @@ async function readBody(
 function acceptedBy(target: Collection | Accepts | undefined): Accepts {
   if (typeof target === 'function') return target
   return (part) => {
-    const field = target?.fields.get(part)
+    const field = target?.fields.get(fieldOfPart(part))
     return field?.kind === 'file' ? (field.maxBytes ?? 0) : undefined
   }
 }

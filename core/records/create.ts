@@ -13,6 +13,7 @@ import { applyBody, applyInitial, blankRecord } from './body.ts'
 import { openEvent } from './event.ts'
 import { keepUploads, nameUploads } from './files.ts'
 import { missingRelation, uniqueOrThrow } from './refusals.ts'
+import { settleUploads } from './settle-uploads.ts'
 import { failed, validate } from './validate.ts'
 import { write } from './write.ts'
 
@@ -31,7 +32,7 @@ export async function create(
   app: App,
   database: Executor,
   collection: Collection,
-  { body, uploads = [] }: Input,
+  { body, uploads: sent = [] }: Input,
   caller: Caller,
 ): Promise<Outcome> {
   refuseIfClosed(collection, 'create', caller)
@@ -41,6 +42,7 @@ export async function create(
   record.id = chosenId(collection, body)
   if (!(await allows(app, database, collection, 'create', record, caller, body)))
     throw new BadRequest(failed('create'))
+  const uploads = settleUploads(collection, record, sent)
   const files = await nameUploads(collection, record, null, uploads)
   if (collection.auth) await checkAuthForm(collection, record, null, body, caller)
 

@@ -12,7 +12,7 @@ export type NamedUploads = { named: Map<string, NamedUpload>; errors: FieldError
 
 /**
  * Gives each upload its stored name in the record. Text cannot bring a file into being: a name that is not
- * the present one is an error. Of two uploads for one field the last wins; unknown fields are ignored.
+ * the present one is an error.
  */
 export async function nameUploads(
   collection: Collection,
@@ -24,7 +24,7 @@ export async function nameUploads(
   const named = new Map<string, NamedUpload>()
   for (const [name, field] of collection.fields) {
     if (field.kind !== 'file') continue
-    const upload = field.computed ? undefined : uploads.findLast((candidate) => candidate.field === name)
+    const upload = uploads.find((candidate) => candidate.field === name)
     if (upload) {
       const { maxBytes = 0 } = field
       if (upload.size > maxBytes) {

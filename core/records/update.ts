@@ -13,6 +13,7 @@ import { openEvent } from './event.ts'
 import { keepUploads, nameUploads } from './files.ts'
 import { readVersion } from './read.ts'
 import { missingRelation, uniqueOrThrow } from './refusals.ts'
+import { settleUploads } from './settle-uploads.ts'
 import { failed, validate } from './validate.ts'
 import { write } from './write.ts'
 
@@ -49,7 +50,7 @@ async function updateOnce(
   database: Executor,
   collection: Collection,
   id: string,
-  { body, uploads = [], judge }: Input,
+  { body, uploads: sent = [], judge }: Input,
   caller: Caller,
 ): Promise<Outcome> {
   const found = await readVersion(database, collection, id)
@@ -61,6 +62,7 @@ async function updateOnce(
 
   const now = app.clock()
   const record = applyBody(collection, before, body)
+  const uploads = settleUploads(collection, record, sent)
   const files = await nameUploads(collection, record, before, uploads)
   if (collection.auth) await checkAuthForm(collection, record, before, body, caller)
   const { event, fragments, guards, revealed, refusal } = openEvent({

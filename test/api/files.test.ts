@@ -35,6 +35,26 @@ describe('a file in a record', () => {
     expect((await world.change([['x', 'x.txt']], [['avatar', '']])).body.avatar).toMatch(/^x/)
   })
 
+  it('comes under a modifier too', async () => {
+    const path = records('users', world.a.id)
+    const send = async (part: string, name: string) => {
+      const form = new FormData()
+      form.set(part, new Blob(['x']), name)
+      const init = { method: 'PATCH', headers: { authorization: world.a.token }, body: form }
+      const answer = await fetch(world.server.url + path, init)
+      return ((await answer.json()) as Record<string, unknown>).avatar
+    }
+    expect(await send('avatar+', 'first.txt')).toMatch(/^first_/)
+    expect(await send('+avatar', 'second.txt')).toMatch(/^first_/)
+    expect(await send('avatar+', 'third.txt')).toMatch(/^third_/)
+    expect(await send('avatar-', 'fourth.txt')).toMatch(/^third_/)
+    await world.patch({ avatar: null })
+    expect(await send('+avatar', 'fifth.txt')).toMatch(/^fifth_/)
+    const before = await world.onDisk()
+    await send('+avatar', 'sixth.txt')
+    expect(await world.onDisk()).toEqual(before)
+  })
+
   it('cannot be made of text', async () => {
     for (const body of [{ avatar: 'x' }, { avatar: ['a', 'x'] }, { 'avatar+': 'x' }, { avatar: '../x' }]) {
       const named = String(Object.values(body)[0]).split(',').at(-1)
