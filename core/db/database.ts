@@ -31,6 +31,8 @@ export type Database = Executor & {
 const POOL = 8
 const GUARDED_POOL = 2
 const GUARDED_TIMEOUT_MS = 2000
+/** Whoever waits for a row keeps a connection from everybody else. */
+const LOCK_TIMEOUT_MS = 3000
 /** Statements that clients shape are kept prepared once they come again, up to this many. */
 const GUARDED_PREPARED_MAX = 200
 const CLOSE_SECONDS = 3
@@ -47,7 +49,11 @@ export function openDatabase(connection: Connection, log: (line: string) => void
     }
     return openPool(size, () => connect(connection, options))
   }
-  const pool = open(POOL, { jit: 'off', max_parallel_workers_per_gather: 0 })
+  const pool = open(POOL, {
+    jit: 'off',
+    max_parallel_workers_per_gather: 0,
+    lock_timeout: LOCK_TIMEOUT_MS,
+  })
   const guarded = open(GUARDED_POOL, {
     jit: 'off',
     statement_timeout: GUARDED_TIMEOUT_MS,
@@ -106,12 +112,17 @@ export class UniqueViolation extends Error {
   }
 }
 
-/** Two writers waited for each other and this one was sent back; everything it did is undone. */
-export class Deadlock extends AppError {
-  override name = 'Deadlock'
+/** Somebody else has held a row for too long; nothing was done. */
+class Contended extends AppError {
+  override name = 'Contended'
   constructor(cause: unknown) {
     super(503, 'Another change was in the way; try again.', { cause, headers: { 'Retry-After': '1' } })
   }
+}
+
+/** Two writers waited for each other and this one was sent back; everything it did is undone. */
+export class Deadlock extends Contended {
+  override name = 'Deadlock'
 }
 
 const CONNECTION_LOST = /^(CONNECTION_|ECONN|ENOENT$|EPIPE$)/
@@ -122,6 +133,7 @@ function translate(error: unknown): never {
   if (error instanceof postgres.PostgresError) {
     if (code === '23505') throw new UniqueViolation(error.constraint_name ?? '', error)
     if (code === '40P01') throw new Deadlock(error)
+    if (code === '55P03') throw new Contended(error)
     if (code === '57014') throw new BadRequest('The query took too long; narrow the filter.')
     // A U+0000, which PostgreSQL has no text for, has come past the doors.
     if (code === '22021') throw new BadRequest()

@@ -26,6 +26,19 @@ describe('the pool', () => {
     expect(new Set(pids).size).toBe(8)
   })
 
+  it('gives up after three seconds of waiting for a row, and has its connection back', async () => {
+    await database.run('create table "held" ("id" text)')
+    await database.run(`insert into "held" values ('x')`)
+    await database.begin(async (transaction) => {
+      await transaction.run('select 1 from "held" for update')
+      const waiting = Array.from({ length: 7 }, () => database.run('delete from "held"'))
+      for (const answer of await Promise.allSettled(waiting))
+        expect(answer).toMatchObject({ status: 'rejected', reason: { status: 503 } })
+      expect(await database.run('select 1')).toHaveLength(1)
+    })
+    expect(await database.run('select 1 from "held"')).toHaveLength(1)
+  })
+
   it('keeps a transaction and the statements beside it apart', async () => {
     await database.begin(async (transaction) => {
       const own = await pidOf(transaction)
