@@ -42,7 +42,17 @@ export function readTopic(app: App, name: string, caller: Caller): Topic | undef
   const topic = { name, collection, record, rule, query, headers }
   try {
     const filter = query.filter ? clientFilter(app, collection, query.filter, caller) : undefined
-    return { ...topic, filter, pick: picker(query.fields) }
+    return { ...topic, filter, pick: pickerOf(query.fields) }
+  } catch (error) {
+    if (error instanceof AppError) return undefined
+    throw error
+  }
+}
+
+/** Fields that cannot be read are ignored, as PocketBase does: the record then comes whole. */
+function pickerOf(fields: string | undefined): Picker | undefined {
+  try {
+    return picker(fields)
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error
