@@ -89,8 +89,11 @@ function like(op: '~' | '!~', left: Term, right: Term): SQL {
   const operator = sql.raw(op === '~' ? 'like' : 'not like')
   if (isColumn(right)) return sql`${subject} ${operator} '%' || ${lower(right.shown)} || '%' escape '\\'`
   const pattern = patternOf(right.value ?? '')
-  if (!endsInEscape(pattern)) return sql`${subject} ${operator} ${lowerAscii(pattern)}::text escape '\\'`
-  return op === '~' ? FALSE : sql`${subject} is not null`
+  if (endsInEscape(pattern)) return op === '~' ? FALSE : sql`${subject} is not null`
+  const matches = (text: SQL) => sql`${text} ${operator} ${lowerAscii(pattern)}::text escape '\\'`
+  if (op === '!~' || !isColumn(left) || !left.text || left.json) return matches(subject)
+  // The text as it is adds nothing, but of it the planner knows how many match, and most need no lowering then.
+  return sql`(${matches(left.text)} or ${matches(subject)})`
 }
 
 const byBytes = (text: SQL): SQL => sql`${text} collate "C"`
