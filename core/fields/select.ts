@@ -5,9 +5,12 @@ import { toText } from './text.ts'
 
 /** One text of what may be a list, or a list of texts as JSON: the last one counts, in the order they first came. */
 export function toSingle(value: unknown): string {
-  const list = Array.isArray(value) ? value.map(toText) : (listIn(value) ?? [toText(value)])
-  return [...new Set(list)].findLast((text) => text !== '') ?? ''
+  return [...new Set(toTexts(value))].findLast((text) => text !== '') ?? ''
 }
+
+/** A list, a list of texts as JSON, or the one text. */
+export const toTexts = (value: unknown): string[] =>
+  Array.isArray(value) ? value.map(toText) : (listIn(value) ?? [toText(value)])
 
 function listIn(value: unknown): string[] | undefined {
   if (typeof value !== 'string' || !value.trimStart().startsWith('[')) return undefined

@@ -1,5 +1,6 @@
 import type { Collection, StoredRecord } from '../collection.ts'
 import type { Field, FieldKind } from '../fields/index.ts'
+import { toTexts } from '../fields/select.ts'
 
 /**
  * The record a body asks for: known fields converted, the rest left alone. Unknown keys and computed fields
@@ -57,11 +58,10 @@ function modified(field: Field, key: string, now: unknown, input: unknown): unkn
   }
   if (!LISTS.has(field.kind)) return now
   if (key.endsWith('-') && !first) {
-    const named = Array.isArray(input) ? input : [input]
-    return named.some((one) => field.convert(one) === now) ? field.zero : now
+    return toTexts(input).some((one) => one === now) ? field.zero : now
   }
   // A list without repetitions, of which a single value is the last.
-  const given = (Array.isArray(input) ? input : [input]).map((one) => field.convert(one))
+  const given = toTexts(input)
   const all = new Set(first ? [...given, now] : [now, ...given])
   all.delete(field.zero)
   return [...all].at(-1) ?? field.zero
