@@ -6,6 +6,7 @@ import {
   loginWithPassword,
   refreshSession,
   refuseWithoutPassword,
+  requireFrom,
   type Session,
 } from '../../core/auth/login.ts'
 import { loginWithOtp, otpSeconds, refuseWithoutOtp, requestOtp } from '../../core/auth/otp.ts'
@@ -14,6 +15,7 @@ import { Forbidden, NotFound } from '../../core/errors.ts'
 import { inRightOf } from '../../core/records/actor.ts'
 import { presentAll } from '../../core/records/expand.ts'
 import { authCollectionOf, collectionOf, withForm } from '../auth-form.ts'
+import { withBody } from '../body/read.ts'
 import type { Env, RequestContext } from '../env.ts'
 import { requireSuperuser } from '../guards.ts'
 import type { LoginLimit } from '../login-limit.ts'
@@ -66,7 +68,10 @@ export function auth(app: App, tries: LoginLimit, mails: MailLimit) {
     })
     .post('/auth-refresh', (c) => {
       const collection = collectionOf(app, c)
-      return session(c, collection, refreshSession(app, collection, c.var.identity, c.var.token))
+      requireFrom(collection, c.var.identity)
+      return withBody(app, c, undefined, () =>
+        session(c, collection, refreshSession(app, collection, c.var.identity, c.var.token)),
+      )
     })
     .post('/impersonate/:id', (c) => {
       requireSuperuser(c.var.caller)
