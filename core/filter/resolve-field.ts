@@ -84,7 +84,8 @@ export const isCounted = ({ kind }: FieldShape): boolean => COUNTED.has(kind)
 
 /** A known modifier on a field it means nothing to is accepted and ignored; `:each` means nothing to single values. */
 const modifierOf = (field: FieldShape, modifier: string | undefined, at: number | undefined) => {
-  if (modifier === undefined || modifier === 'each') return undefined
+  if (modifier === undefined || modifier === 'each' || modifier === 'isset' || modifier === 'changed')
+    return undefined
   if (modifier === 'lower') return field.kind === 'number' || field.kind === 'bool' ? undefined : modifier
   if (modifier === 'length') return isCounted(field) ? modifier : undefined
   throw new FilterError(`Unknown modifier :${modifier} on field ${field.name}`, at)

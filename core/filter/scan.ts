@@ -5,7 +5,7 @@ export type TokenKind = 'text' | 'number' | 'name' | 'operator' | '&&' | '||' | 
 /** `text` is the token as written; for quoted text, what stands between the quotes with its escapes resolved. */
 export type Token = { kind: TokenKind; text: string; at: number }
 
-const BLANK = /(?:\s|\/\/[^\n]*)*/y
+const BLANK = /(?:[ \t\n]|\/\/[^\n]*)*/y
 
 /** In the order they are tried. A number ends where no letter, digit or dot follows: `1.`, `1e2`, `12ab` are none. */
 const TOKENS: readonly (readonly [RegExp, TokenKind | undefined])[] = [

@@ -37,7 +37,7 @@ export function parseSort(source: string, scope: Scope): SortTerm[] {
 function parseTerm(term: string, scope: Scope): SortTerm {
   if (term.length > SORT_TERM_CHARACTERS_MAX)
     throw new FilterError(`A sort term has at most ${SORT_TERM_CHARACTERS_MAX} characters`)
-  const [, sign, name = ''] = /^([+-]?)\s*(.*)$/s.exec(term) ?? []
+  const [, sign, name = ''] = /^([+-]?)(.*)$/s.exec(term) ?? []
   const descending = sign === '-'
   if (name === '@random' || name === '@rowid')
     return { by: name === '@random' ? 'random' : 'rowid', descending }

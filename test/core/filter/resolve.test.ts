@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { keyOf, waysOf } from '../../../core/filter/hop.ts'
-import { compile, FilterError, ForbiddenFilterError, parse, resolve } from '../../../core/filter/index.ts'
+import {
+  compile,
+  FilterError,
+  ForbiddenFilterError,
+  parse,
+  resolve,
+  toSql,
+} from '../../../core/filter/index.ts'
 import type { FieldPath, Resolved } from '../../../core/filter/resolved.ts'
-import { catalog, clientScope, people, ruleScope } from './world.ts'
+import { catalog, clientScope, context, people, ruleScope } from './world.ts'
 
 const left = (source: string): FieldPath => {
   const resolved = compile(`${source} = 1`, ruleScope)
@@ -76,7 +83,7 @@ it.each([
   ['__proto__ = 1', 'tasks.__proto__'],
   [`${'parent.'.repeat(7)}title = 1`, '6 relations'],
   ['title:upper = 1', ':upper'],
-  ['title:isset = 1', ':isset'],
+  ['title:upper = 1', ':upper'],
   ['title:lower:lower = 1', ':lower:lower'],
   ['title: = 1', ':'],
   ['owner..name = 1', 'owner..name'],
@@ -91,7 +98,18 @@ it.each([
   ['@request.method.x = 1', '@request.method.x'],
   ['@request.body.x:upper = 1', ':upper'],
   ['@collection.people = 1', '@collection.people'],
+  ['@collection.nope.x = 1', '@collection.nope'],
+  ['@collection.people:.name = 1', '@collection.people:'],
+  ['@collection.people:a:b.name = 1', 'a:b'],
+  ['@collection.people.nope = 1', 'people.nope'],
   ['tasks_via_owner.title = 1', 'tasks_via_owner'],
+  ['tasks_via_parent = 1', 'tasks_via_parent'],
+  ['tasks_via_parent:length = 1', 'tasks_via_parent'],
+  ['tasks_via_PARENT.title = 1', 'tasks_via_PARENT'],
+  ['tasks_via_title.title = 1', 'tasks_via_title'],
+  ['nope_via_parent.title = 1', 'nope_via_parent'],
+  [`${'tasks_via_parent.'.repeat(7)}title = 1`, '6 relations'],
+  [`@collection.tasks.${'parent.'.repeat(7)}title = 1`, '6 relations'],
   ['sleep(10) = 1', 'sleep()'],
   ['title = 1 || (count = 2 && owner = nope)', 'tasks.nope'],
 ])('refuses %s and names the culprit', (source, culprit) => expect(refusal(source).detail).toContain(culprit))
@@ -129,6 +147,52 @@ describe('what a client may not name', () => {
   it('whoever resolves a tree by himself is held to it as well', () => {
     expect(() => resolve(parse('@request.auth.id = "x"'), clientScope)).toThrow(ForbiddenFilterError)
   })
+})
+
+it('counts the steps to many records among the six, and not the start at a collection', () => {
+  expect(compile(`${'tasks_via_parent.'.repeat(6)}title = 1`, ruleScope)).toBeTruthy()
+  expect(compile(`@collection.tasks.${'parent.'.repeat(6)}title = 1`, ruleScope)).toBeTruthy()
+})
+
+it('binds the largest of filters at once', () => {
+  const group = (depth: number): string =>
+    depth === 0
+      ? 'tasks_via_parent.title ?!= tasks_via_parent.note'
+      : `(${group(depth - 1)} && (tasks_via_parent.tasks_via_parent.count ?> 1 || ${group(depth - 1)}))`
+  const started = performance.now()
+  toSql(compile(group(5), ruleScope), context(), { alias: 'tasks' })
+  toSql(
+    compile(
+      Array(90)
+        .fill('tasks_via_parent.title != owner.name')
+        .join('||')
+        .slice(0, 3400)
+        .replace(/\|\|[^|]*$/, ''),
+      ruleScope,
+    ),
+    context(),
+    { alias: 'tasks' },
+  )
+  expect(performance.now() - started).toBeLessThan(500)
+})
+
+it('a hidden relation leads nobody back', () => {
+  const owner = { name: 'owner', kind: 'relation', target: 'people', hidden: true }
+  const notes = {
+    id: 'n',
+    name: 'notes',
+    fields: new Map([
+      ['owner', owner],
+      ['id', { ...owner, name: 'id', kind: 'text', hidden: false }],
+    ]),
+  }
+  const scope = {
+    ...clientScope,
+    collection: people,
+    catalog: { ...catalog, get: (name: string) => (name === 'notes' ? notes : catalog.get(name)) },
+  }
+  expect(refusal('notes_via_owner.id = 1', scope).detail).toContain('people.notes_via_owner')
+  expect(compile('notes_via_owner.id = 1', { ...scope, mayUse: ruleScope.mayUse })).toBeTruthy()
 })
 
 it('does not follow a relation to a collection that is not there', () => {

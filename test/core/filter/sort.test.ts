@@ -103,7 +103,7 @@ describe('sort', () => {
     '--title',
     '-',
     'title:upper',
-    'title:isset',
+    '- title',
     '@now',
     'title;drop',
     'count+1',
