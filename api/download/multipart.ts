@@ -1,4 +1,4 @@
-import { randomText } from '../../core/id.ts'
+import { randomBytes } from 'node:crypto'
 import type { Range } from './ranges.ts'
 
 export type Multipart = {
@@ -10,7 +10,7 @@ export type Multipart = {
 
 /** Several ranges of one file in one body. */
 export function multipartOf(ranges: readonly Range[], type: string, size: number): Multipart {
-  const boundary = randomText(60)
+  const boundary = randomBytes(30).toString('hex')
   const parts = ranges.map((range, at) => ({
     range,
     lead: `${at > 0 ? '\r\n' : ''}--${boundary}\r\nContent-Range: ${contentRange(range, size)}\r\nContent-Type: ${type}\r\n\r\n`,

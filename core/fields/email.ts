@@ -3,7 +3,8 @@ import { textColumn } from './columns.ts'
 import { check, field, notBlank } from './field.ts'
 import { toText } from './text.ts'
 
-const LENGTH_MAX = 255
+/** The longest that goes into an index. */
+const BYTES_MAX = 1000
 const LETTER = 'A-Za-z\\u00a0-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\uffef'
 const LOCAL = `[${LETTER}0-9!#$%&'*+/=?^_\`{|}~-]+`
 const DOMAIN = `[${LETTER}0-9](?:[${LETTER}0-9._~-]*[${LETTER}0-9])?`
@@ -13,7 +14,7 @@ const TOP = `[${LETTER}](?:[${LETTER}0-9_~-]*[${LETTER}])?`
 const ADDRESS = new RegExp(`^${LOCAL}(?:\\.${LOCAL})*@${DOMAIN}\\.${TOP}\\.?$`)
 
 /** One address and nothing else: no name, no list, no line break. */
-export const isAddress = (text: string): boolean => text.length <= LENGTH_MAX && ADDRESS.test(text)
+export const isAddress = (text: string): boolean => Buffer.byteLength(text) <= BYTES_MAX && ADDRESS.test(text)
 
 export const email = ({ required = false }: { required?: boolean } = {}) =>
   field<string>({

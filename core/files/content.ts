@@ -37,6 +37,8 @@ export async function contentKind(head: Uint8Array, whole: boolean): Promise<Con
   if (binary) return { type: binary.mime, extension: `.${binary.ext}` }
   // The control characters that no text has.
   if (/[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]/.test(text)) return { type: 'application/octet-stream', extension: '' }
+  const table = tableKind(text, whole)
+  if (table) return table
   return { type: isUtf8(head) ? PLAIN : 'text/plain; charset=iso-8859-1', extension: '.txt' }
 }
 
@@ -67,6 +69,21 @@ function isJson(text: string, whole: boolean): boolean {
     return false
   }
 }
+
+/** Lines of as many commas, or tabs, each. */
+function tableKind(text: string, whole: boolean): ContentKind | undefined {
+  const lines = text.split(/\r?\n/)
+  // The last may have been cut off, and is empty behind the end of a line.
+  if (!whole || lines.at(-1) === '') lines.pop()
+  const isTable = (separator: string) => {
+    const [first = 0, ...others] = lines.map((line) => columns(line, separator))
+    return first > 1 && others.length > 0 && others.every((count) => count === first)
+  }
+  if (isTable(',')) return { type: 'text/csv', extension: '.csv' }
+  return isTable('\t') ? { type: 'text/tab-separated-values', extension: '.tsv' } : undefined
+}
+
+const columns = (line: string, separator: string) => line.replace(/"[^"]*"/g, '').split(separator).length
 
 /** A character that the end of the head cuts in two is none that is wrong. */
 function isUtf8(head: Uint8Array): boolean {

@@ -186,6 +186,30 @@ describe('a body', () => {
       expect((await send(JSON_TYPE, broken)).body, String(broken)).toMatchObject({ status: 400, data: {} })
   })
 
+  it('is JSON only with each key once in its object', async () => {
+    for (const twice of [
+      '{"reason":"a","reason":"b"}',
+      '{"x":{"a":1,"a":1}}',
+      '{"x":[{"a":1},{"b":1,"b" :2}]}',
+      '{"a\\"":1,"a\\"":2}',
+      '{"\\u0061":1,"a":2}',
+    ])
+      expect((await send(JSON_TYPE, twice)).body, twice).toEqual({
+        status: 400,
+        message: 'Something went wrong while processing your request.',
+        data: {},
+      })
+    for (const once of [
+      '{"x":{"a":1},"a":2}',
+      '{"x":[{"a":1},{"a":2}]}',
+      '{"x":"\\"a\\":1","y":"\\"a\\":1"}',
+      '{"x":"\\\\","y":"\\\\\\":"}',
+      '{"x":["a","a"],"":1}',
+      '{"__proto__":1,"constructor":2}',
+    ])
+      expect((await send(JSON_TYPE, once)).body.data, once).toHaveProperty('package_name')
+  })
+
   it('may be as large as 32 MiB and what its record holds of files and JSON', async () => {
     const tooLarge = { status: 413, message: 'Request entity too large.', data: {} }
     const filled = (megabytes: number) => `{"x":"${'x'.repeat(megabytes * 1_048_576)}"}`

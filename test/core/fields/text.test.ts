@@ -104,15 +104,14 @@ describe('an e-mail address', () => {
     'a\u0001@b.co',
     5,
     true,
-    `${'x'.repeat(251)}@b.co`,
+    `${'é'.repeat(500)}@b.co`,
   ])('is not %j', (address) => {
     expect(kept(email(), address)).toEqual(['validation_is_email', 'Must be a valid email address.'])
   })
 
   it('is judged at once, however it is made to be tried', () => {
     const start = performance.now()
-    for (const part of ['a.', '.-', 'a-', 'a@', 'a_', '~'])
-      kept(email(), `a@${part.repeat(120)}!`.slice(0, 255))
+    for (const part of ['a.', '.-', 'a-', 'a@', 'a_', '~']) kept(email(), `a@${part.repeat(480)}!`)
     kept(email(), `${'a.'.repeat(500_000)}@`)
     expect(performance.now() - start).toBeLessThan(200)
   })

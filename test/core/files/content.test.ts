@@ -47,6 +47,10 @@ describe('content', () => {
     ['one by its name', '#!/usr/bin/env bash\n', 'text/x-shellscript', '.sh'],
     ['Python', '#!/usr/bin/env python3\n', 'text/x-python', '.py'],
     ['PHP', '<?php echo 1;', 'text/x-php', '.php'],
+    ['a table', 'a,b\r\n1,"2,3"\r\n', 'text/csv', '.csv'],
+    ['a table of tabs', 'a\tb\n1\t2', 'text/tab-separated-values', '.tsv'],
+    ['one line with a comma', 'a, b\n', 'text/plain; charset=utf-8', '.txt'],
+    ['lines with commas', 'a, b\nc, d, e\nf\n', 'text/plain; charset=utf-8', '.txt'],
     ['JavaScript', 'function x(){}', 'text/plain; charset=utf-8', '.txt'],
   ])('of %s is told by itself', async (_, content, type, extension) => {
     expect(await kind(content)).toEqual({ type, extension })
