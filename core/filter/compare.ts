@@ -44,5 +44,8 @@ function orderOf(a: string | number, b: string | number): number | undefined {
   return typeof a === 'string' && typeof b === 'string' ? compareText(a, b) : undefined
 }
 
-const matcherOf = ({ value, source }: Side) =>
-  likeMatcher(source === 'known' ? patternOf(value ?? '') : patternOfField(value ?? ''))
+const matcherOf = (side: Side) => likeMatcher(patternFrom(side))
+
+/** What stands to the right of a `~`: of a text as written, else anything that holds the value. */
+export const patternFrom = ({ value, source }: Side): string =>
+  source === 'known' ? patternOf(value ?? '') : patternOfField(value ?? '')

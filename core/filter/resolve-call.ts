@@ -15,6 +15,7 @@ export function resolveCall({ name, args, at }: RawOperand & { kind: 'call' }, s
     throw new FilterError(`strftime takes at most ${ARGUMENTS_MAX} arguments`, at)
   const written = parseTimeFormat(textOf(format), modifiers.map(textOf), at)
   if (!time) return { kind: 'strftime', format: written, time: { kind: 'macro', name: '@now' } }
+  if (time.kind === 'call') throw new FilterError('strftime takes no function for a time', time.at)
   return formatted(resolveOperand(time, scope), written, time)
 }
 
@@ -42,11 +43,12 @@ function formatted(time: Operand, format: TimeFormat, { at }: RawOperand): Opera
 
 /** Of columns only dates: in their one form PostgreSQL reads them as SQLite does. */
 function formattedField(path: FieldPath, format: TimeFormat, at: number): FieldPath {
-  const { field, steps } = { ...path, ...format }
+  const { field } = path
+  const [first] = format.steps
   if (field.kind !== 'date') throw new FilterError(`strftime takes a date, and ${field.name} is none`, at)
   if (format.pieces.some((piece) => 'code' in piece && piece.code === 'J'))
     throw new FilterError('%J takes no field', at)
-  if (steps[0]?.by === 'number' && steps[0].as !== 'auto')
-    throw new FilterError(`The modifier ${steps[0].as} takes a number, no field`, at)
+  if (first?.by === 'number' && first.as !== 'auto')
+    throw new FilterError(`The modifier ${first.as} takes a number, no field`, at)
   return { ...path, modifier: format, names: undefined }
 }

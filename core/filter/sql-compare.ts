@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { holds, read, type Side } from './compare.ts'
-import { endsInEscape, patternOf } from './like.ts'
+import { holds, patternFrom, read, type Side } from './compare.ts'
+import { endsInEscape } from './like.ts'
 import { type Column, lower } from './sql-column.ts'
 import { FALSE, not, TRUE } from './sql-logic.ts'
 import type { Operator } from './syntax.ts'
@@ -88,7 +88,7 @@ function like(op: '~' | '!~', left: Term, right: Term): SQL {
   const subject = isColumn(left) ? lower(left.shown) : lowered(String(left.value))
   const operator = sql.raw(op === '~' ? 'like' : 'not like')
   if (isColumn(right)) return sql`${subject} ${operator} '%' || ${lower(right.shown)} || '%' escape '\\'`
-  const pattern = patternOf(right.value ?? '')
+  const pattern = patternFrom(right)
   if (endsInEscape(pattern)) return op === '~' ? FALSE : sql`${subject} is not null`
   const matches = (text: SQL) => sql`${text} ${operator} ${lowerAscii(pattern)}::text escape '\\'`
   if (op === '!~' || !isColumn(left) || !left.text || left.json) return matches(subject)

@@ -43,7 +43,6 @@ it.each([
 })
 
 it.each([
-  'title:changed = true',
   '@request.body.nope:changed = true',
   '@request.body.data.k:changed = true',
   '@request.query.title:changed = true',

@@ -41,6 +41,14 @@ describe('equalities', () => {
     ['due = @now', undefined],
     ['@hour = 99', undefined],
     ['@request.auth.id != "x"', undefined],
+    ['tasks_via_parent.owner ?= @request.auth.id', undefined],
+    ['@collection.tasks.owner ?= @request.auth.id', undefined],
+    ['@collection.tasks.owner ?= "a" && owner = "ann"', [owner]],
+    ['@request.auth.team.name = "x"', undefined],
+    ['@request.body.title:changed = true', undefined],
+    ['strftime("%Y", due) = "2024"', undefined],
+    ['title = strftime("%Y", "2024-06-15")', undefined],
+    ['strftime("%Y") = "1"', undefined],
   ])('%s', (rule, expected) => expect(found(rule)).toEqual(expected))
 
   it('see that a guest and a stranger never match', () => {
@@ -87,6 +95,7 @@ describe('equalities', () => {
 })
 
 describe('reads', () => {
+  const rows = { other: false, now: false, rows: true }
   it.each([
     ['title = "x"', { auth: [], other: false, now: false }],
     ['owner = @request.auth.id', { auth: ['collectionName', 'id'], other: false, now: false }],
@@ -98,6 +107,17 @@ describe('reads', () => {
     ['@request.query.x = 1', { auth: [], other: true, now: false }],
     ['@request.headers.x = 1', { auth: [], other: true, now: false }],
     ['@request.method = 1', { auth: [], other: true, now: false }],
+    ['strftime("%Y", due) = "x"', { auth: [], other: false, now: false }],
+    ['strftime("%Y") = "x"', { auth: [], other: false, now: true }],
+    ['strftime("%Y", @request.body.x) = "x"', { auth: [], other: true, now: true }],
+    ['@request.body.title:changed = true', { auth: [], other: true, now: false }],
+    ['@request.body.owner.name = "x"', { auth: [], other: true, now: false, rows: true }],
+    ['tasks_via_parent.title = "x"', { auth: [], other: false, now: false }],
+    // What a relation names depends on the collection it is read in.
+    ['owner = @request.auth.team', { auth: ['collectionName', 'team'], other: false, now: false }],
+    ['title = @request.auth.team.name', { auth: ['collectionName', 'team'], ...rows }],
+    ['title ?= @request.auth.tasks_via_owner.title', { auth: ['collectionName', 'id'], ...rows }],
+    ['@request.auth.team.id = owner.team', { auth: ['collectionName', 'team'], other: false, now: false }],
   ])('%s', (rule, expected) => expect(reads(compile(rule, ruleScope))).toEqual(expected))
 
   it('tell all that tells callers apart', () => {
@@ -125,4 +145,6 @@ describe('reads', () => {
 it('cost counts scans and joins', () => {
   const rule = 'title ~ "a" && (owner.name !~ "b" || agent.owner.team.name = parent.title) && owner.id = "x"'
   expect(cost(compile(rule, ruleScope))).toEqual({ likes: 2, joins: 5 })
+  const many = 'tasks_via_parent.owner.name = "a" && @collection.tasks.owner.name ?= @request.auth.team.name'
+  expect(cost(compile(many, ruleScope))).toEqual({ likes: 0, joins: 5 })
 })
