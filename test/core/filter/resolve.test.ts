@@ -83,7 +83,6 @@ it.each([
   ['__proto__ = 1', 'tasks.__proto__'],
   [`${'parent.'.repeat(7)}title = 1`, '6 relations'],
   ['title:upper = 1', ':upper'],
-  ['title:upper = 1', ':upper'],
   ['title:lower:lower = 1', ':lower:lower'],
   ['title: = 1', ':'],
   ['owner..name = 1', 'owner..name'],
