@@ -28,6 +28,8 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
   const failed = new Map<string, number>()
   /** Jobs that are being settled: what could not be written down while the disk was full, say. */
   const settling = new Set<string>()
+  /** The last look has seen operations that wait for the one under way. */
+  let others = false
   let current: { id: string; halt: AbortController; done: Promise<void> } | undefined
 
   const report = (job: Job) => {
@@ -41,12 +43,16 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
   }
 
   const work = async (operation: Operation, halt: AbortController) => {
+    let withinMs = 0
     try {
       const ended = await runOperation(context, operation, halt)
       failed.delete(operation.id)
       if (ended === 'over') notBefore.set(operation.id, performance.now() + timings.listMs)
-      else if ('finished' in ended) report(ended.finished)
-      else notBefore.set(operation.id, performance.now() + ended.retryAfterMs)
+      else if ('finished' in ended) {
+        report(ended.finished)
+        // Its report will ring as well, and what is new meanwhile rings for itself.
+        if (!others) withinMs = ECHO_MS
+      } else notBefore.set(operation.id, performance.now() + ended.retryAfterMs)
     } catch (error) {
       log.warn('The operation could not be gone on with now.', { id: operation.id, reason: reasonOf(error) })
       const attempt = failed.get(operation.id) ?? 0
@@ -54,7 +60,7 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
       notBefore.set(operation.id, performance.now() + backoffMs(attempt, backoffOf(timings)))
     }
     current = undefined
-    bell.ring()
+    bell.ring(withinMs)
   }
 
   /** Beside the work: a script that is left may take long to stop. The next look tries again. */
@@ -102,11 +108,13 @@ export const deliver = async (context: Context, unreported: Job[]): Promise<void
           log.warn('A claim could not be settled now.', { id: job.id, reason: reasonOf(error) }),
       )
     }
-    const next = operations.find((operation) => {
+    const free = operations.filter((operation) => {
       const state = journal.read(operation.id)?.state
-      const free = state === 'claiming' || (state === undefined && operation.status === 'pending')
-      return free && (notBefore.get(operation.id) ?? 0) <= performance.now()
+      const open = state === 'claiming' || (state === undefined && operation.status === 'pending')
+      return open && operation.id !== current?.id
     })
+    const next = free.find(({ id }) => (notBefore.get(id) ?? 0) <= performance.now())
+    others = free.some(({ id }) => id !== next?.id || current !== undefined)
     if (next && !current && settling.size === 0 && !stop.aborted) {
       const halt = new AbortController()
       current = { id: next.id, halt, done: Promise.resolve() }
