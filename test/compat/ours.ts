@@ -1,7 +1,7 @@
 import { createApi } from '../../api/api.ts'
 import { listen } from '../../api/listen.ts'
 import { collections as product } from '../../collections/index.ts'
-import type { App } from '../../core/app.ts'
+import type { App, Parts } from '../../core/app.ts'
 import type { Collection } from '../../core/collection.ts'
 import type { Field } from '../../core/fields/index.ts'
 import { SUPERUSERS, systemCaller } from '../../core/records/actor.ts'
@@ -26,10 +26,10 @@ export function plain(collection: Collection): Collection {
 }
 
 /** The engine and the API on the product's collections and the lab's, without the product's hooks. */
-export async function startOurs(): Promise<Ours> {
+export async function startOurs(given: Partial<Parts> = {}): Promise<Ours> {
   await using parts = new AsyncDisposableStack()
   const collections = [...product, ...lab].map(plain)
-  const { app } = parts.use(await startEngine({ collections }))
+  const { app } = parts.use(await startEngine({ collections, ...given }))
   await makeTables(app.database)
   let url = ''
   const listening = await listen(

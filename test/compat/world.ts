@@ -1,3 +1,4 @@
+import type { Parts } from '../../core/app.ts'
 import { schemasOf } from '../../core/schema/index.ts'
 import { type Ours, startOurs } from './ours.ts'
 import { importSchema, type RealPocketBase, ROOT, send, startPocketBase } from './pocketbase.ts'
@@ -27,9 +28,9 @@ const AGENTS = [
 ] as const
 
 /** Ours and the real one with the same collections and the same data. */
-export async function startWorld(): Promise<World> {
+export async function startWorld(given: Partial<Parts> = {}): Promise<World> {
   await using parts = new AsyncDisposableStack()
-  const [us, them] = await Promise.allSettled([startOurs(), startPocketBase()])
+  const [us, them] = await Promise.allSettled([startOurs(given), startPocketBase()])
   for (const server of [us, them]) if (server.status === 'fulfilled') parts.use(server.value)
   if (us.status === 'rejected') throw us.reason
   if (them.status === 'rejected') throw them.reason
