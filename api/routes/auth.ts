@@ -38,7 +38,8 @@ export function auth(app: App, tries: LoginLimit, mails: MailLimit) {
       refuseWithoutPassword(collection)
       return withForm(app, c, async (body) => {
         const { address } = c.var.caller
-        await tries.spend(address, collection.name, body.identity)
+        // What is blank is refused without a look at any password.
+        if (body.identity && body.password) await tries.spend(address, collection.name, body.identity)
         const opened = await loginWithPassword(app, collection, body)
         await tries.forget(address, collection.name, body.identity)
         return session(c, collection, opened)
