@@ -11,6 +11,12 @@ const DRAIN_MS = 2500
 /** Headers and address together; a filter over many ids is long. */
 const HEADER_BYTES_MAX = 128 * 1024
 
+/**
+ * Connections that may wait to be taken. A fleet comes back all at once after a restart: what finds no place here
+ * tries again after 1, 3 and 7 s. The kernel takes no more than net.core.somaxconn, which is 4096 as well.
+ */
+const BACKLOG = 4096
+
 export type Listening = {
   port: number
   /** Takes no more requests, lets those under way end, then cuts what is left. */
@@ -30,7 +36,7 @@ export async function listen(api: Api, host: string, port: number): Promise<List
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(new StartError(sentenceOf(error, host, port))),
     )
-    server.listen(port, host, resolve)
+    server.listen(port, host, BACKLOG, resolve)
   })
   return {
     port: (server.address() as AddressInfo).port,
