@@ -8,7 +8,7 @@ import PocketBase, { BaseAuthStore, ClientResponseError } from 'pocketbase'
 import { AgentError, HttpError, Revoked, reasonOf } from './errors.ts'
 import { postMultipart } from './multipart.ts'
 import { originFetch, urlOfPath } from './origin.ts'
-import { reconnectWaits } from './reconnect.ts'
+import { CONNECT_MS, reconnectWaits } from './reconnect.ts'
 import { inSession, type Session } from './session.ts'
 import type { Timings } from './timings.ts'
 import type { Answer, Transport } from './transport.ts'
@@ -36,8 +36,11 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
 
   const pb = new PocketBase(origin, new BaseAuthStore())
   pb.autoCancellation(false)
-  // The SDK has no option for it; it reads the entry of each attempt.
-  Object.assign(pb.realtime, { predefinedReconnectIntervals: reconnectWaits() })
+  // The SDK has no options for them.
+  Object.assign(pb.realtime, {
+    predefinedReconnectIntervals: reconnectWaits(),
+    maxConnectTimeout: CONNECT_MS,
+  })
   const ownHeaders = async (): Promise<Record<string, string>> => ({
     ...(session ? { Authorization: await session.token() } : {}),
     ...(instance ? { 'Patchbase-Instance': instance } : {}),

@@ -4,7 +4,7 @@ import { sleep } from '../../agent/backoff.ts'
 import { AgentError, HttpError } from '../../agent/errors.ts'
 import { postMultipart } from '../../agent/multipart.ts'
 import { urlOfPath } from '../../agent/origin.ts'
-import { reconnectWaits } from '../../agent/reconnect.ts'
+import { CONNECT_MS, reconnectWaits } from '../../agent/reconnect.ts'
 import { inSession, type Session } from '../../agent/session.ts'
 import type { Timings } from '../../agent/timings.ts'
 import type { Subscriber, Transport } from '../../agent/transport.ts'
@@ -15,8 +15,6 @@ import type { Measures } from './measures.ts'
 
 const PAGE = 200
 const REALTIME = '/api/realtime'
-/** A stream that is not subscribed after this long is given up. */
-const CONNECT_MS = 15_000
 
 export type LeanOptions = {
   origin: string
