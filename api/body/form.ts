@@ -1,5 +1,5 @@
+import { decimal } from '../../core/decimal.ts'
 import { BadRequest } from '../../core/errors.ts'
-import { decimal } from '../../core/fields/decimal.ts'
 import { refuseText } from './hostile.ts'
 import { parseJson } from './json.ts'
 

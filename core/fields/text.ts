@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { decimal } from '../decimal.ts'
 import { textColumn } from './columns.ts'
-import { decimal } from './decimal.ts'
 import { check, field, notBlank } from './field.ts'
 
 /** Strings as they are, numbers and booleans as their text, everything else ''. */

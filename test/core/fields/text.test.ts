@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decimal } from '../../../core/fields/decimal.ts'
+import { decimal } from '../../../core/decimal.ts'
 import { email, text } from '../../../core/fields/index.ts'
 import { kept } from './values.ts'
 
