@@ -2,7 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { App } from '../../core/app.ts'
-import { fieldsOf } from '../../core/input.ts'
+import { BadRequest } from '../../core/errors.ts'
 import { withBody } from '../body/read.ts'
 import type { Env } from '../env.ts'
 import { eventQueues, STREAM_HEADERS } from '../event-queue.ts'
@@ -33,7 +33,9 @@ export const realtime = (app: App) => {
     })
     .post('/api/realtime', (c) =>
       withBody(app, c, undefined, async ({ body }) => {
-        const { clientId, subscriptions, lastEventId } = fieldsOf(Subscribe, body)
+        const read = Subscribe.safeParse(body)
+        if (!read.success) throw new BadRequest()
+        const { clientId, subscriptions, lastEventId } = read.data
         const call = { clientId, topics: subscriptions ?? [], lastEventId }
         await app.realtime.subscribe(call, c.var.identity, c.var.caller)
         return c.body(null, 204)

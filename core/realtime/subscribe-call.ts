@@ -21,23 +21,24 @@ export function refuseOtherIdentity(before: Caller, now: Caller): void {
 }
 
 export function checkSubscribe({ clientId, topics }: SubscribeCall): void {
-  const message = 'An error occurred while validating the submitted data.'
   if (clientId === '')
-    throw new BadRequest(message, { clientId: { code: 'validation_required', message: 'Cannot be blank.' } })
+    throw new BadRequest(undefined, {
+      clientId: { code: 'validation_required', message: 'Cannot be blank.' },
+    })
   const tooLong = (max: number) => ({
     code: 'validation_length_too_long',
     message: `The length must be no more than ${max}.`,
     params: { min: 0, max },
   })
   if (clientId.length > 255)
-    throw new BadRequest(message, {
+    throw new BadRequest(undefined, {
       clientId: {
         code: 'validation_length_out_of_range',
         message: 'The length must be between 1 and 255.',
         params: { min: 1, max: 255 },
       },
     })
-  if (topics.length > TOPICS_MAX) throw new BadRequest(message, { subscriptions: tooLong(TOPICS_MAX) })
+  if (topics.length > TOPICS_MAX) throw new BadRequest(undefined, { subscriptions: tooLong(TOPICS_MAX) })
   const long = topics.findIndex((topic) => topic.length > TOPIC_LENGTH_MAX)
-  if (long >= 0) throw new BadRequest(message, { subscriptions: { [long]: tooLong(TOPIC_LENGTH_MAX) } })
+  if (long >= 0) throw new BadRequest(undefined, { subscriptions: { [long]: tooLong(TOPIC_LENGTH_MAX) } })
 }

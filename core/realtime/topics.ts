@@ -37,6 +37,8 @@ export function readTopic(app: App, name: string, caller: Caller): Topic | undef
   const [collectionName = '', record = '*'] = split(path, '/')
   const collection = app.registry.find(collectionName)
   if (!collection || record === '') return undefined
+  // In one case alone, as PocketBase does: the event carries the name as it was subscribed.
+  if (collectionName !== collection.name && collectionName !== collection.id) return undefined
   const rule = app.rules.of(collection, record === '*' ? 'list' : 'view')
   const { query, headers } = optionsOf(options)
   const topic = { name, collection, record, rule, query, headers }

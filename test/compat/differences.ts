@@ -47,13 +47,29 @@ export const differences = {
     why: 'A plain operator asks about all related records, so it holds only where the caller may list them all.',
     only: /^body\.(items|totalItems)/,
   },
+  'number-and-text': {
+    why: 'A number and a text have no order between them; there, any text is greater than any number.',
+    only: /^body\.(items|totalItems|totalPages)/,
+  },
+  'number-as-text': {
+    why: 'The text of a very large number is 1e+21, as in JSON; there, 1.0e+21.',
+    only: /^body\.(items|totalItems)/,
+  },
+  'odd-modifiers': {
+    why: 'A modifier that means nothing to its operand is ignored, always; there, :lower of a number and :length of json are something else.',
+    only: /^body\.(items|totalItems|totalPages)/,
+  },
+  strftime: {
+    why: 'A strftime that cannot give anything (no such format, no date) is refused; there, it is null.',
+    only: /^(status: here 400|body\.)/,
+  },
   'json-end': {
     why: 'Something behind the JSON value makes it no JSON; there, it is not looked at.',
     only: /^(status: here 400|body\.)/,
   },
   'wrong-step': {
     why: 'A wrong step spoils its path of expand even where no record would have been reached by it.',
-    only: /^body\.expand/,
+    only: /^body\.(items\.\d+\.)?expand/,
   },
   'fields-first': {
     why: 'Where fields cannot be read nothing is written; there, the answer is the same after the write.',

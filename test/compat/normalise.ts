@@ -35,13 +35,14 @@ export function normalise(answer: Answer, side: Side, known: ReadonlySet<string>
 }
 
 /** What parts a multipart answer. */
-const _BOUNDARY = /boundary=\w+|--\w{40,}/g
+const BOUNDARY = /boundary=\w+|--\w{40,}/g
 
 /** Names of less than three characters are padded with random ones. */
 const withoutRandom = (text: string) =>
   text.startsWith('validation_')
     ? text
     : text
+        .replace(BOUNDARY, '<boundary>')
         .replace(RANDOM_SUFFIX, '_<random>')
         .replace(/\b([a-z0-9_]{0,2})[a-z0-9]{10}(?=_<random>)/, '$1<padded>')
 

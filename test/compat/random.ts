@@ -184,8 +184,8 @@ const quoted = (text: string, random: Random) =>
     ? `"${text.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n')}"`
     : `'${text.replace(/[\\']/g, '\\$&').replaceAll('\n', '\\n')}'`
 
-function constant(random: Random, kind: Kind): string {
-  if (random.chance(0.08)) return random.pick(['null', '""'])
+function constant(random: Random, kind: Kind, ordered: boolean): string {
+  if (!ordered && random.chance(0.08)) return random.pick(['null', '""'])
   switch (kind) {
     case 'number':
       return String(random.pick(NUMBERS))
@@ -217,7 +217,7 @@ function comparison(random: Random, collection: string, trusted: boolean): strin
   // Orders between kinds are their own chapter.
   const ordered = ['text', 'number', 'date', 'select'].includes(left.kind) && random.chance(0.3)
   const operator = random.pick(like ? LIKE : ordered ? ORDER : EQUAL)
-  const right = like ? quoted(random.pick(TEXTS), random) : constant(random, left.kind)
+  const right = like ? quoted(random.pick(TEXTS), random) : constant(random, left.kind, ordered)
   const any = (left.many && (!trusted || random.chance(0.5))) || random.chance(0.05) ? '?' : ''
   const [a, b] = !like && random.chance(0.1) ? [right, left.text] : [left.text, right]
   return `${a} ${any}${operator} ${b}`

@@ -8,8 +8,8 @@ import { exchange, filled, type Side } from './side.ts'
 import type { World } from './world.ts'
 
 /**
- * Lines as everywhere, and those of streams: `NAME listens as WHO to TOPICS`, where TOPICS is a JSON list. Whatever
- * a name has heard at the end must be the same on both sides.
+ * Lines as everywhere, and those of streams: `NAME listens as WHO to TOPICS`, where TOPICS is a JSON list, and `quiet`,
+ * which waits until all that was written is heard. What a name has heard at the end must be the same on both sides.
  */
 export type Scenario = { title: string; lines: (string | Step)[]; differs?: Known }
 
@@ -17,54 +17,56 @@ const LISTEN = /^(\w+) listens as (\w+) to (.*)$/s
 /** A thing that everybody hears of, so that silence is a finding and not a matter of patience. */
 const MARK = 'mark00000000001'
 
+/** One side with the streams that are open there. */
+type Ear = { side: Side; named: Map<string, EventStream> }
+
 /** What differs between the two, and nothing where nothing does. */
 export async function heardAlike(world: World, { lines }: Scenario): Promise<Difference[]> {
-  const sides = [world.ours, world.theirs]
-  const streams = new Map(sides.map((side) => [side, new Map<string, EventStream>()]))
+  const ears: Ear[] = [world.ours, world.theirs].map((side) => ({ side, named: new Map() }))
   const found: Difference[] = []
   try {
     for (const line of lines) {
-      const [, name, as, topics] = (typeof line === 'string' && LISTEN.exec(line)) || []
-      if (!name) {
-        const difference = await compared(world, step(line))
+      if (line === 'quiet') await quiet(ears)
+      else {
+        const difference = await take(world, ears, line)
         if (difference) found.push(difference)
-        continue
       }
-      const answers = await Promise.all(
-        sides.map((side) =>
-          listen(side, streams.get(side) as Map<string, EventStream>, name, as as Who, topics as string),
-        ),
-      )
-      const difference = differenceOf(line as string, ...(answers as [unknown, unknown]))
-      if (difference) found.push(difference)
     }
-    for (let round = 1; round <= 2; round++)
-      await Promise.all(sides.map((side) => settled(side, [...(streams.get(side)?.values() ?? [])], round)))
-    for (const name of streams.get(world.ours)?.keys() ?? []) {
-      const [ours, theirs] = sides.map((side) =>
-        heard(world, side, streams.get(side)?.get(name) as EventStream),
-      )
+    await quiet(ears)
+    for (const name of ears[0]?.named.keys() ?? []) {
+      const [ours, theirs] = ears.map(({ side, named }) => heard(world, side, named.get(name)))
       const difference = differenceOf(`${name} heard`, ours, theirs)
       if (difference) found.push(difference)
     }
   } finally {
-    for (const named of streams.values()) for (const stream of named.values()) stream.close()
+    for (const { named } of ears) for (const stream of named.values()) stream.close()
   }
   return found
 }
 
-async function listen(side: Side, named: Map<string, EventStream>, name: string, as: Who, topics: string) {
-  const stream =
-    named.get(name) ??
-    (await openStream({
-      url: side.url,
-      call: async () => ({ status: 0, body: {} as never, headers: new Headers() }),
-    }))
+async function take(world: World, ears: readonly Ear[], line: string | Step) {
+  const [, name, as, topics] = (typeof line === 'string' && LISTEN.exec(line)) || []
+  if (!name || !topics) return compared(world, step(line))
+  const [ours, theirs] = await Promise.all(ears.map((ear) => listen(ear, name, as as Who, topics)))
+  return differenceOf(`${name} listens as ${as} to ${topics}`, ours, theirs)
+}
+
+async function listen({ side, named }: Ear, name: string, as: Who, topics: string) {
+  const stream = named.get(name) ?? (await openStream({ url: side.url, call: unused }))
   named.set(name, stream)
   const subscriptions = [...(JSON.parse(filled(side, topics)) as string[]), `things/${MARK}`]
   const body = JSON.stringify({ clientId: stream.clientId, subscriptions })
-  const answer = await exchange(side, { as, method: 'POST', path: '/api/realtime', body })
-  return [answer.status, answer.body]
+  const { status, body: answer } = await exchange(side, { as, method: 'POST', path: '/api/realtime', body })
+  return { status, body: answer }
+}
+
+/** Topics are sent as any other request here. */
+const unused = () => Promise.reject(new Error('Streams of this suite make no requests of their own.'))
+
+/** Twice, as there one event may overtake another. */
+async function quiet(ears: readonly Ear[]): Promise<void> {
+  for (let round = 1; round <= 2; round++)
+    await Promise.all(ears.map(({ side, named }) => settled(side, [...named.values()], round)))
 }
 
 /** Everything written so far has been heard. */
@@ -80,8 +82,8 @@ async function settled(side: Side, all: EventStream[], round: number): Promise<v
 }
 
 /** In an order of their own: the two promise none between topics. */
-function heard({ known }: World, side: Side, stream: EventStream): unknown[] {
-  const events = stream.changes().filter(({ topic }) => topic !== `things/${MARK}`)
+function heard({ known }: World, side: Side, stream: EventStream | undefined): unknown[] {
+  const events = (stream?.changes() ?? []).filter(({ topic }) => topic !== `things/${MARK}`)
   const { body } = normalise(
     { status: 200, headers: {}, body: events.filter(({ record }) => record.id !== MARK) },
     side,

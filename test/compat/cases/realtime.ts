@@ -208,10 +208,13 @@ export const realtime: Scenario[] = [
     lines: [
       'a listens as guest to ["things/*"]',
       'guest POST things {"id":"hear00000000013","title":"one"}',
+      'quiet',
       'a listens as guest to ["boxes/*"]',
       'guest PATCH things/hear00000000013 {"note":"two"}',
+      'quiet',
       'a listens as guest to []',
       'guest PATCH things/hear00000000013 {"note":"three"}',
+      'quiet',
       'a listens as guest to ["things/*","things/*"]',
       'guest DELETE things/hear00000000013',
     ],
