@@ -2,17 +2,21 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** Linux counts processor time in hundredths of a second, whatever the kernel's own tick is. */
 const TICK_MS = 10
-const PAGE_KB = 4
 
-type Process = { pid: number; parent: number; ticks: number; pages: number }
+type Process = { pid: number; parent: number; ticks: number }
 
 /** Processor time in ms that a process and all below it have used, with the children that have ended. */
 export const cpuOfTree = (root: number): number =>
   treeOf(root).reduce((sum, { ticks }) => sum + ticks, 0) * TICK_MS
 
-/** Resident memory of a process and all below it, KB; pages they share count for each. */
+/** Memory of a process and all below it, KB; pages that several share are divided among them. */
 export const memoryOfTree = (root: number): number =>
-  treeOf(root).reduce((sum, { pages }) => sum + pages, 0) * PAGE_KB
+  treeOf(root).reduce((sum, { pid }) => sum + proportional(pid), 0)
+
+function proportional(pid: number): number {
+  const [, kilobytes] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? []
+  return Number(kilobytes)
+}
 
 function treeOf(root: number): Process[] {
   const processes = readdirSync('/proc')
@@ -38,6 +42,6 @@ function read(pid: string): Process | undefined {
   }
   // The name, in parentheses, may hold anything; the fields that follow are numbered from 3 in proc(5).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [parent = 0, pages = 0, ...times] = [4, 24, 14, 15, 16, 17].map((field) => Number(fields[field - 3]))
-  return { pid: Number(pid), parent, pages, ticks: times.reduce((sum, time) => sum + time, 0) }
+  const [parent = 0, ...times] = [4, 14, 15, 16, 17].map((field) => Number(fields[field - 3]))
+  return { pid: Number(pid), parent, ticks: times.reduce((sum, time) => sum + time, 0) }
 }

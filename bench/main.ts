@@ -40,7 +40,7 @@ async function main(parts: AsyncDisposableStack): Promise<void> {
   })
   const names = Object.keys(BENCHMARKS)
   const chosen = (values.only ?? ['']).flatMap((beginning) => {
-    const found = names.filter((name) => name.startsWith(beginning))
+    const found = names.includes(beginning) ? [beginning] : names.filter((name) => name.startsWith(beginning))
     if (found.length > 0) return found
     throw new Error(`No benchmark begins with ${beginning}; there are ${names.join(', ')}.`)
   })
