@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { type EventStream, openStream } from '../api/event-stream.ts'
 import { compared } from './both.ts'
 import { type Difference, differenceOf } from './compare.ts'
@@ -17,6 +18,8 @@ const LISTEN = /^(\w+) listens as (\w+) to (.*)$/s
 /** A thing that everybody hears of, so that silence is a finding and not a matter of patience. */
 const MARK = 'mark00000000001'
 
+const LATE_MS = 3000
+
 /** One side with the streams that are open there. */
 type Ear = { side: Side; named: Map<string, EventStream> }
 
@@ -33,6 +36,7 @@ export async function heardAlike(world: World, { lines }: Scenario): Promise<Dif
       }
     }
     await quiet(ears)
+    await evened(ears)
     for (const name of ears[0]?.named.keys() ?? []) {
       const [ours, theirs] = ears.map(({ side, named }) => heard(world, side, named.get(name)))
       const difference = differenceOf(`${name} heard`, ours, theirs)
@@ -67,6 +71,16 @@ const unused = () => Promise.reject(new Error('Streams of this suite make no req
 async function quiet(ears: readonly Ear[]): Promise<void> {
   for (let round = 1; round <= 2; round++)
     await Promise.all(ears.map(({ side, named }) => settled(side, [...named.values()], round)))
+}
+
+/**
+ * Here, streams whose condition is asked of the database may come after others, so the mark does not tell of them:
+ * until both sides have heard as much, or it is clear that they will not.
+ */
+async function evened([ours, theirs]: readonly Ear[]): Promise<void> {
+  const counts = (ear: Ear | undefined) =>
+    [...(ear?.named.values() ?? [])].map(({ events }) => events.length).join()
+  for (const end = Date.now() + LATE_MS; counts(ours) !== counts(theirs) && Date.now() < end; ) await wait(20)
 }
 
 /** Everything written so far has been heard. */
