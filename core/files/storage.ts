@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { newId } from '../id.ts'
+import { folderSync } from './sync-folder.ts'
 
 /** A file that has arrived but belongs to no record yet. */
 export type Upload = {
@@ -59,6 +60,9 @@ const missing = (error: unknown) => {
 /** Files on local disk, at `<folder>/<collection id>/<record id>/<name>`. */
 export function localStore(folder: string): FileStore {
   const temporary = join(folder, '.incoming')
+  const syncFolder = folderSync()
+  /** Collections whose folders have been made durable by this process. */
+  const durable = new Set<string>()
   const place = (collection: string, record: string, name: string) => {
     for (const part of [collection, record, name])
       if (!SAFE.test(part)) throw new Error(`Not a stored file's name: ${JSON.stringify(part)}.`)
@@ -104,8 +108,10 @@ export function localStore(folder: string): FileStore {
           },
         )
       }
-      // The name is durable only when the folders that hold it are.
-      for (const path of [parent, join(folder, collection), folder]) await syncFolder(path)
+      // The name is durable only when the folders that hold it are; that of the collection never goes again.
+      await Promise.all([syncFolder(parent), syncFolder(join(folder, collection))])
+      if (!durable.has(collection)) await syncFolder(folder)
+      durable.add(collection)
     },
 
     discard: (upload) => rm(upload.path, { force: true }),
@@ -182,8 +188,3 @@ const names = async (folder: string): Promise<string[]> =>
   (await readdir(folder).catch((error: unknown) =>
     (error as NodeJS.ErrnoException).code === 'ENOTDIR' ? [] : missing(error),
   )) ?? []
-
-async function syncFolder(path: string): Promise<void> {
-  await using handle = await open(path, 'r')
-  await handle.sync()
-}

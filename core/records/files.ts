@@ -65,20 +65,16 @@ export async function keepUploads(
   record: StoredRecord,
   uploads: ReadonlyMap<string, NamedUpload>,
 ): Promise<{ undo(): Promise<void> }> {
-  const done: string[] = []
+  // A hook may have decided against a file.
+  const wanted = [...uploads].filter(([field, { name }]) => record[field] === name)
   const undo = async () => {
-    for (const name of done) await store.remove(collection.id, record.id, name)
+    for (const [, { name }] of wanted) await store.remove(collection.id, record.id, name)
   }
-  try {
-    for (const [field, { upload, name }] of uploads) {
-      // A hook may have decided against the file.
-      if (record[field] !== name) continue
-      await store.keep(upload, collection.id, record.id, name)
-      done.push(name)
-    }
-  } catch (error) {
-    await undo()
-    throw error
-  }
-  return { undo }
+  const kept = await Promise.allSettled(
+    wanted.map(([, { upload, name }]) => store.keep(upload, collection.id, record.id, name)),
+  )
+  const failed = kept.find((result) => result.status === 'rejected')
+  if (!failed) return { undo }
+  await undo()
+  throw failed.reason
 }
