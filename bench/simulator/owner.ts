@@ -40,6 +40,25 @@ export function openOwner(url: string, token: string): Owner {
       throw new SimulatorError(`${method} ${path} was answered with ${response.status}: ${text}`)
     return schema.parse(text === '' ? undefined : JSON.parse(text))
   }
+  const order: Owner['order'] = async (agents, mode, batch) => {
+    if (batch <= 1 || agents.length === 1)
+      return Promise.all(
+        agents.map(async (agent_id) => (await call(Created, 'POST', '/api/patches', { agent_id, mode })).id),
+      )
+    const path = '/api/collections/patch_operations/records'
+    const requests = agents.map((agent_id) => ({ method: 'POST', url: path, body: { agent_id, mode } }))
+    try {
+      return (await call(Batch, 'POST', '/api/batch', { requests })).map(({ body }) => body.id)
+    } catch (error) {
+      // All of it or nothing is done: a server that is too busy to end a batch in time is asked for less.
+      if (!(error instanceof SimulatorError) || !error.message.includes('took longer')) throw error
+      const half = Math.ceil(agents.length / 2)
+      return [
+        ...(await order(agents.slice(0, half), mode, half)),
+        ...(await order(agents.slice(half), mode, half)),
+      ]
+    }
+  }
   return {
     token,
     async enrolmentToken(name, uses) {
@@ -47,17 +66,7 @@ export function openOwner(url: string, token: string): Owner {
       const made = z.object({ id: z.string(), token: z.string() })
       return call(made, 'POST', '/api/collections/enrolment_tokens/records', body)
     },
-    async order(agents, mode, batch) {
-      if (batch <= 1)
-        return Promise.all(
-          agents.map(
-            async (agent_id) => (await call(Created, 'POST', '/api/patches', { agent_id, mode })).id,
-          ),
-        )
-      const path = '/api/collections/patch_operations/records'
-      const requests = agents.map((agent_id) => ({ method: 'POST', url: path, body: { agent_id, mode } }))
-      return (await call(Batch, 'POST', '/api/batch', { requests })).map(({ body }) => body.id)
-    },
+    order,
     async hasBatch() {
       const response = await request(url, 'POST', '/api/batch', token, { requests: [] })
       await response.text()
