@@ -44,9 +44,10 @@ export const listenOnRedis: OpenWire = async ({ config, log }, me, heard) => {
         for (const client of [speaker, listener]) client.disconnect(true)
       }, ANSWER_MS)
       try {
-        await speaker.publish(CHANNEL, me)
+        return (await speaker.publish(CHANNEL, me)) > 1
       } catch (error) {
         outage.begin('ring', (error as Error).message)
+        return false
       } finally {
         clearTimeout(late)
       }

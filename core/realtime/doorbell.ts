@@ -22,8 +22,8 @@ export type DoorbellParts = { config: Config; connection: Connection; database: 
 
 /** One way to reach the other processes. */
 export type Wire = {
-  /** Settles when it is out. Never rejects: that nobody can be reached is for the log, once. */
-  send(): Promise<void>
+  /** Whether another process has heard it. Never rejects: that nobody can be reached is for the log, once. */
+  send(): Promise<boolean>
   end(): Promise<void>
 }
 
@@ -32,6 +32,8 @@ export type OpenWire = (parts: DoorbellParts, me: string, heard: () => void) => 
 
 /** Rings within this time become one: a thousand commits a second are a hundred rings. */
 const GAP_MS = 10
+/** The same where nobody else is there: one who comes looks each second himself. */
+const ALONE_MS = 1000
 
 /** Never throws for a Redis that is away: that only makes events of other processes up to a second late. */
 export async function openDoorbell(parts: DoorbellParts): Promise<Doorbell> {
@@ -46,8 +48,8 @@ export async function openDoorbell(parts: DoorbellParts): Promise<Doorbell> {
     busy = true
     do {
       owed = false
-      await wire.send()
-      await rest(GAP_MS, undefined, { ref: false })
+      const isHeard = await wire.send()
+      await rest(isHeard ? GAP_MS : ALONE_MS, undefined, { ref: false })
     } while (owed)
     busy = false
   }

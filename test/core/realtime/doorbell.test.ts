@@ -67,6 +67,28 @@ describe.for<Mode>(['redis', 'postgres'])('by %s', (mode) => {
   })
 })
 
+test.for<Mode>(['redis', 'postgres'])('who is alone rings once a second, by %s', async (mode) => {
+  const database = await freshDatabase()
+  onTestFinished(() => database.drop())
+  const redis = mode === 'redis' ? await startRedis() : undefined
+  if (redis) onTestFinished(() => redis[Symbol.asyncDispose]())
+  const given = { redisUrl: redis?.url, url: urlOf(database.connection) }
+  const alone = await opened(given)
+  alone.bell.ring()
+  await wait(100)
+  const other = await opened(given)
+  const begin = performance.now()
+  const [first, second] = [other.next(), () => other.next()]
+  const ringing = setInterval(alone.bell.ring, 5)
+  await first
+  expect(performance.now() - begin).toBeGreaterThan(300)
+  // From then on it knows better.
+  const met = performance.now()
+  await second()
+  clearInterval(ringing)
+  expect(performance.now() - met).toBeLessThan(300)
+})
+
 describe('Redis', () => {
   test('that goes and comes back is said once each, without the password, and is used again', async () => {
     const { a, b, redis } = await two('redis')
