@@ -81,7 +81,7 @@ export const neverEqual = ({ left, right }: Comparison, context: FilterContext):
 
 function barred(auth: Operand, other: Operand, context: FilterContext): boolean {
   if (!isAuth(auth)) return false
-  if (auth.kind === 'request' && knownValue(auth, context) === null) return !isEmptyConstant(other)
+  if (isKnown(auth) && knownValue(auth, context) === null) return !isEmptyConstant(other)
   const [name, otherName] = [namedBy(auth, context), namedBy(other, context)]
   return name !== undefined && otherName !== undefined && name !== otherName
 }
@@ -90,18 +90,19 @@ function barred(auth: Operand, other: Operand, context: FilterContext): boolean 
 function namedBy(operand: Operand, context: FilterContext): string | undefined {
   if (operand.kind === 'field') return operand.names
   if (operand.kind === 'request-path') return meantBy(operand, context)?.names
-  if (!isAuth(operand)) return undefined
-  if (isAuthId(operand)) return context.auth?.collectionName
-  return operand.modifier ? undefined : operand.names?.get(context.auth?.collectionName ?? '')
+  if (operand.kind !== 'request' || operand.part !== 'auth') return undefined
+  const { path, names } = operand
+  const isId = path.length === 1 && path[0] === 'id'
+  return isId ? context.auth?.collectionName : names?.get(context.auth?.collectionName ?? '')
 }
 
-/** What is read of the caller: of it, nothing equals nothing. */
-export const isAuth = (operand: Operand): operand is RequestValue | RequestPath =>
-  (operand.kind === 'request' || operand.kind === 'request-path') &&
-  operand.part === 'auth' &&
-  !(operand.kind === 'request' && (operand.modifier === 'isset' || operand.modifier === 'length'))
-
-const isAuthId = (operand: RequestValue): boolean => operand.path.length === 1 && operand.path[0] === 'id'
+/** What is read of the caller: of it, nothing equals nothing. A count and `:isset` are never nothing. */
+export function isAuth(operand: Operand): operand is RequestValue | RequestPath | KnownTime {
+  if (operand.kind === 'strftime') return isAuth(operand.time)
+  if (operand.kind === 'request-path') return operand.part === 'auth'
+  if (operand.kind !== 'request' || operand.part !== 'auth') return false
+  return operand.modifier !== 'isset' && operand.modifier !== 'length'
+}
 
 export const isEmptyConstant = (operand: Operand): boolean =>
   operand.kind === 'constant' && (operand.value === '' || operand.value === null)

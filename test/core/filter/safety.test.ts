@@ -28,6 +28,9 @@ describe('having nothing is not having something in common', () => {
     expect(admits('title = @request.auth.no_such_field', task(), ann)).toBe(false)
     expect(admits('title = @request.auth.name:lower', task(), ann)).toBe(false)
     expect(admits('data = @request.auth.profile', task(), ann)).toBe(false)
+    expect(admits('title = strftime("%Y", @request.auth.created)', task(), ann)).toBe(false)
+    expect(admits('title = strftime("%Y", @request.auth.created)', task(), guest)).toBe(false)
+    expect(admits('strftime("%Y", @request.auth.created) = ""', task(), guest)).toBe(true)
     expect(admits('title ~ @request.auth.name', task({ title: 'x' }), ann)).toBe(false)
     expect(admits('title >= @request.auth.name', task({ title: 'x' }), ann)).toBe(false)
     expect(
@@ -70,6 +73,21 @@ describe('the same id in another collection is somebody else', () => {
     const scope = { ...ruleScope, collection: people }
     expect(admits('id = @request.auth.id', { id: 'ann' }, impostor, scope)).toBe(false)
     expect(admits('id = @request.auth.id', { id: 'ann' }, ann, scope)).toBe(true)
+  })
+
+  it('where a relation of the caller is compared', () => {
+    const member = callerFrom(agents, { id: 'x', owner: 'ann' })
+    for (const rule of [
+      'agent = @request.auth.owner',
+      'agent = @request.auth.owner.id',
+      '@request.auth.owner:lower = agent',
+    ])
+      expect(admits(rule, task({ agent: 'ann' }), member)).toBe(false)
+    for (const rule of ['owner = @request.auth.owner', 'owner.id = @request.auth.owner.id'])
+      expect(admits(rule, task({ owner: 'ann' }), member)).toBe(true)
+    expect(
+      admits('@request.auth.id = @request.auth.owner', task(), callerFrom(agents, { id: 'a', owner: 'a' })),
+    ).toBe(false)
   })
 
   it('not where plain text is compared', () => {
