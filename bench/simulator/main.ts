@@ -8,7 +8,8 @@ import { SimulatorError } from './errors.ts'
 import { Interrupted, interruption } from './interruption.ts'
 import { requireOpenFiles } from './open-files.ts'
 import { readOptions, USAGE } from './options.ts'
-import { type Report, reportLines } from './report.ts'
+import type { Report } from './report.ts'
+import { reportLines } from './report-lines.ts'
 import { simulate } from './simulate.ts'
 
 async function main(stopping: AbortController): Promise<number> {

@@ -25,13 +25,10 @@ export type OwnServer = AsyncDisposable & {
 
 /**
  * `api/main.ts` as its own process with its embedded PostgreSQL on a folder that goes away with it. In a process
- * group of its own: Ctrl-C in the terminal is the simulator's to handle. Its end that nobody asked for is told
- * to `failed`.
+ * group of its own: Ctrl-C in the terminal is the simulator's to handle. Its end that nobody asked for aborts
+ * `stopping`; that being aborted ends its start.
  */
-export async function startOwnServer(
-  failed: (error: SimulatorError) => void,
-  profileDir?: string,
-): Promise<OwnServer> {
+export async function startOwnServer(stopping: AbortController, profileDir?: string): Promise<OwnServer> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-sim-'))
   const profile = profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : []
   let child: ChildProcess | undefined
@@ -58,9 +55,10 @@ export async function startOwnServer(
       })
     started.on('close', (code, signal) => {
       started.emit('said')
-      if (!expected) failed(new SimulatorError(`The server has ended (${signal ?? code}): ${said.trim()}`))
+      if (expected) return
+      stopping.abort(new SimulatorError(`The server has ended (${signal ?? code}): ${said.trim()}`))
     })
-    const says = (pattern: RegExp) => saying(started, () => said, pattern)
+    const says = (pattern: RegExp) => saying(started, () => said, pattern, stopping.signal)
     url = await says(/listens on (\S+) \(process \d+\)\.\n/)
     if (port === '0') setupUrl = await says(/(\S+\/setup\?token=\S+)\n/)
   }
@@ -101,11 +99,17 @@ export async function startOwnServer(
   }
 }
 
-async function saying(child: ChildProcess, said: () => string, pattern: RegExp): Promise<string> {
-  const late = AbortSignal.timeout(START_MS)
+async function saying(
+  child: ChildProcess,
+  said: () => string,
+  pattern: RegExp,
+  stop: AbortSignal,
+): Promise<string> {
+  const late = AbortSignal.any([AbortSignal.timeout(START_MS), stop])
   for (;;) {
     const match = pattern.exec(said())
     if (match?.[1]) return match[1]
+    stop.throwIfAborted()
     if (child.exitCode !== null || child.signalCode !== null || late.aborted)
       throw new SimulatorError(`The server did not start: ${said().trim()}`)
     await once(child, 'said', { signal: late }).catch(() => undefined)

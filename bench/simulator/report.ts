@@ -1,10 +1,12 @@
 import { cpus, release, totalmem } from 'node:os'
 import type { ChaosCounts } from './chaos.ts'
 import type { Latencies, Step } from './ledger.ts'
-import type { CallReport, Measures } from './measures.ts'
+import type { CallReport } from './measures.ts'
 import type { Options } from './options.ts'
-import type { Figures } from './run.ts'
+import type { Recorded } from './owner.ts'
+import type { Figures, Run } from './run.ts'
 import type { Use } from './sampler.ts'
+import { outcomes } from './verify.ts'
 
 /** What `--json` writes. Times in ms unless their name says seconds. */
 export type Report = {
@@ -29,7 +31,43 @@ export type Report = {
   simulator: { rssMb: number; cpuSeconds: number }
 }
 
-export function machine(): Report['machine'] {
+/** What a run has come to so far. */
+export type Progress = {
+  startedAt: Date
+  enrolSeconds: number
+  figures: Figures
+  /** The operations as the server has them in the end. */
+  recorded: Recorded[]
+  problems: string[]
+}
+
+export function reportOf(run: Run, progress: Progress): Report {
+  const { options, measures, ledger, chaos, sampler } = run
+  const { startedAt, enrolSeconds, figures, recorded } = progress
+  const problems = [...progress.problems]
+  if (measures.serverErrors() > 0)
+    problems.push(`${measures.serverErrors()} requests were answered with 5xx.`)
+  return {
+    passed: problems.length === 0,
+    problems,
+    startedAt: startedAt.toISOString(),
+    seconds: Math.round((Date.now() - startedAt.getTime()) / 100) / 10,
+    machine: machine(),
+    scenario: options.chaos ? `${options.scenario} with chaos` : options.scenario,
+    options: { ...options, user: undefined },
+    agents: { wanted: options.agents, connected: measures.connected, enrolSeconds },
+    figures,
+    operations: { counts: ledger.counts(), outcomes: outcomes(recorded) },
+    latency: ledger.latencies(),
+    requests: { statuses: measures.statuses(), calls: measures.calls() },
+    warnings: measures.warnings(),
+    ...(chaos && { chaos: chaos.counts }),
+    server: sampler?.last(),
+    simulator: simulatorUse(),
+  }
+}
+
+function machine(): Report['machine'] {
   const [first] = cpus()
   return {
     cpus: cpus().length,
@@ -40,53 +78,7 @@ export function machine(): Report['machine'] {
   }
 }
 
-export function simulatorUse(): Report['simulator'] {
+function simulatorUse(): Report['simulator'] {
   const { user, system } = process.cpuUsage()
   return { rssMb: Math.round(process.memoryUsage.rss() / 2 ** 20), cpuSeconds: (user + system) / 1e6 }
 }
-
-/** The report for people. */
-export function reportLines(report: Report): string[] {
-  const { agents, figures, operations, latency, requests, server, simulator, chaos } = report
-  const lines = [
-    '',
-    `${report.scenario}, ${agents.wanted} agents (enrolled and connected in ${agents.enrolSeconds} s), ${report.machine.cpus} x ${report.machine.model}`,
-    ...Object.entries(figures).map(([name, seconds]) => `  ${name.padEnd(22)} ${seconds} s`),
-    '',
-    `  ${'since the order, ms'.padEnd(22)} ${['count', 'p50', 'p90', 'p99', 'max'].map(cell).join('')}`,
-    ...Object.entries(latency).map(([step, times]) => row(step, times)),
-    '',
-    `  ${'requests, ms'.padEnd(22)} ${['count', 'p50', 'p90', 'p99', 'max'].map(cell).join('')}`,
-    ...Object.entries(requests.calls).map(([call, times]) => `${row(call, times)}  ${pairs(times.statuses)}`),
-    '',
-    `  answers by status      ${pairs(requests.statuses)}`,
-    `  outcomes               ${pairs(operations.outcomes)}`,
-  ]
-  if (chaos) lines.push(`  chaos                  ${pairs(chaos)}`)
-  if (server)
-    lines.push(
-      `  server                 ${mb(server.rssMb)} now, ${mb(server.rssPeakMb)} at most; with PostgreSQL ${mb(server.treePeakMb)}; ${server.cpuSeconds.toFixed(1)} s of processor time`,
-    )
-  lines.push(`  simulator              ${mb(simulator.rssMb)}; ${simulator.cpuSeconds.toFixed(1)} s`)
-  for (const [warning, times] of Object.entries(report.warnings).slice(0, 8))
-    lines.push(`  ${String(times).padStart(6)} x ${warning}`)
-  return [...lines, '', ...report.problems.map((problem) => `FAILED: ${problem}`), verdict(report)]
-}
-
-const verdict = ({ passed, operations }: Report) =>
-  passed
-    ? `Passed: each of ${operations.counts.created} operations has exactly one outcome, and nothing was answered with 5xx.`
-    : 'Not passed.'
-
-const cell = (text: string | number) => String(text).padStart(9)
-const row = (name: string, times: { count: number; p50: number; p90: number; p99: number; max: number }) =>
-  `  ${name.padEnd(22)} ${[times.count, times.p50, times.p90, times.p99, times.max].map(cell).join('')}`
-const pairs = (counts: Record<string, number>) =>
-  Object.entries(counts)
-    .map(([name, count]) => `${name}: ${count}`)
-    .join(', ') || 'none'
-const mb = (value: number) => `${Math.round(value)} MB`
-
-/** Answers that mean the server has failed. */
-export const serverErrorProblems = (measures: Measures): string[] =>
-  measures.serverErrors() > 0 ? [`${measures.serverErrors()} requests were answered with 5xx.`] : []

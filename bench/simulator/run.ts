@@ -3,28 +3,37 @@ import type { Chaos } from './chaos.ts'
 import { SimulatorError } from './errors.ts'
 import { type Fleet, forEachOf } from './fleet.ts'
 import type { Ledger } from './ledger.ts'
+import type { Live } from './live.ts'
 import type { Measures } from './measures.ts'
 import type { Options } from './options.ts'
 import type { Outputs } from './outputs.ts'
 import type { OwnServer } from './own-server.ts'
 import type { Owner } from './owner.ts'
+import type { Sampler } from './sampler.ts'
 
 /** What a scenario works with. */
 export type Run = {
   options: Options
+  /** The server's. */
+  origin: string
+  /** What the hosts' names begin with. */
+  fleetName: string
   owner: Owner
   fleet: Fleet
   ledger: Ledger
   measures: Measures
   outputs: Outputs
   server?: OwnServer
+  sampler?: Sampler
   chaos?: Chaos
+  live: Live
+  /** A moment of the server's clock before the first order. */
+  since: string
+  enrolmentTokens: { id: string; token: string }[]
   /** Operations per request: 1 where the server takes no batches. */
   batch: number
   /** Aborted by a signal, by the end of the server or when the time is over. */
   stop: AbortSignal
-  /** Names what is done now, for who looks on. */
-  phase(name: string): void
 }
 
 /** Seconds of what a scenario measures beside latencies. */

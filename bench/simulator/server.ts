@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { aborted } from '../../agent/backoff.ts'
 import { type Options, readSecret } from './options.ts'
 import { type OwnServer, startOwnServer } from './own-server.ts'
 import { firstAccount, type Owner, openOwner, signIn } from './owner.ts'
@@ -20,12 +19,7 @@ export async function reachServer(
       : await signIn(url, options.user ?? '', readSecret('password-file', options['password-file'] ?? ''))
     return { url, owner: openOwner(url, token) }
   }
-  const starting = startOwnServer((error) => stopping.abort(error), options.profile)
-  // Where it did not start, it has cleaned up by itself, and who waits for it is told.
-  parts.defer(async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose]())
-  await Promise.race([starting, aborted(stopping.signal)])
-  stopping.signal.throwIfAborted()
-  const server = await starting
+  const server = parts.use(await startOwnServer(stopping, options.profile))
   const token = await firstAccount(server.url, server.setupUrl, randomBytes(18).toString('base64url'))
   return { url: server.url, owner: openOwner(server.url, token), server }
 }

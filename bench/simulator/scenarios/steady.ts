@@ -6,7 +6,7 @@ export async function steady(run: Run): Promise<Figures> {
   const { options, fleet, stop } = run
   const began = performance.now()
   const orders: Promise<void>[] = []
-  run.phase('ordering one by one')
+  run.live.phase('ordering one by one')
   const total = Math.round(options.rate * options.seconds)
   for (let at = 0; at < total && !stop.aborted; at++) {
     await sleep(began + (at / options.rate) * 1000 - performance.now(), stop)
@@ -15,7 +15,7 @@ export async function steady(run: Run): Promise<Figures> {
     if (agent) orders.push(orderFrom({ ...run, batch: 1 }, [agent.id]))
   }
   await Promise.all(orders)
-  run.phase('working')
+  run.live.phase('working')
   await allDone(run)
   return { seconds: Math.round(performance.now() - began) / 1000 }
 }
