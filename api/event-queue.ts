@@ -24,14 +24,22 @@ export function eventQueues(allWaitingMax = ALL_WAITING_BYTES_MAX) {
     let waiting = 0
     let taken = 0
     let takenBefore = -1
+    let gone = false
 
-    const cut = (): false => {
+    /** What waited need not be told of: nothing is, of an answer that never had its turn on the connection. */
+    const destroy = () => {
+      gone = true
+      allWaiting -= waiting
+      waiting = 0
       outgoing.destroy()
+    }
+    const cut = (): false => {
+      destroy()
       return false
     }
     return {
       send(text) {
-        if (outgoing.destroyed || outgoing.writableEnded) return false
+        if (gone || outgoing.destroyed || outgoing.writableEnded) return false
         const backlog = backlogOf(outgoing)
         if (backlog > WAITING_BYTES_MAX || (backlog > 0 && allWaiting > allWaitingMax)) return cut()
         // With the greeting: until then it may still become an error.
@@ -39,6 +47,7 @@ export function eventQueues(allWaitingMax = ALL_WAITING_BYTES_MAX) {
         waiting += text.length
         allWaiting += text.length
         outgoing.write(text, () => {
+          if (gone) return
           waiting -= text.length
           allWaiting -= text.length
           taken++
@@ -52,7 +61,7 @@ export function eventQueues(allWaitingMax = ALL_WAITING_BYTES_MAX) {
       },
       end() {
         // What waits for a reader who takes nothing would wait for ever.
-        if (waiting > 0) outgoing.destroy()
+        if (waiting > 0) destroy()
         else outgoing.end()
       },
     }

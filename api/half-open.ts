@@ -14,6 +14,8 @@ const REPEATS = 5
  */
 export function watchHalfOpen(quietMs = QUIET_MS, lookMs = LOOK_MS): (socket: Socket) => void {
   const sockets = new Map<string, Socket>()
+  /** A connection may bring one stream after the other. */
+  const watched = new WeakSet<Socket>()
   let timer: NodeJS.Timeout | undefined
 
   const look = async () => {
@@ -23,6 +25,9 @@ export function watchHalfOpen(quietMs = QUIET_MS, lookMs = LOOK_MS): (socket: So
   }
 
   return (socket) => {
+    // One that has gone before it came here says nothing of it any more.
+    if (socket.destroyed || watched.has(socket)) return
+    watched.add(socket)
     socket.setKeepAlive(true, quietMs)
     const { remoteAddress, remotePort } = socket
     if (!remoteAddress || !remotePort) return

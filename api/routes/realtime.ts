@@ -23,12 +23,20 @@ export const realtime = (app: App) => {
     .get('/api/realtime', async (c) => {
       // The framework writes the answer to every HEAD itself.
       if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS)
-      const { outgoing } = c.env
-      outgoing.socket?.setNoDelay(true)
-      if (outgoing.socket) watch(outgoing.socket)
+      const { incoming, outgoing } = c.env
+      // Of the request: an answer that waits behind another on its connection has none, and never hears it close.
+      const { socket } = incoming
+      socket.setNoDelay(true)
+      watch(socket)
       const connection = await app.realtime.connect(streamTo(outgoing))
-      if (outgoing.destroyed) connection.close()
-      else outgoing.on('close', connection.close)
+      if (outgoing.destroyed || socket.destroyed) connection.close()
+      else {
+        socket.once('close', connection.close)
+        outgoing.once('close', () => {
+          socket.off('close', connection.close)
+          connection.close()
+        })
+      }
       return RESPONSE_ALREADY_SENT
     })
     .post('/api/realtime', (c) =>

@@ -3,17 +3,18 @@ import type { App } from '../app.ts'
 import { type Identity, isActive } from '../auth/identify.ts'
 import { NotFound } from '../errors.ts'
 import { randomText } from '../id.ts'
-import type { Caller } from '../records/actor.ts'
+import { type Caller, isSuperuser } from '../records/actor.ts'
 import { readById } from '../records/read.ts'
 import type { LoggedChange } from './change-log.ts'
 import type { Client, Stream } from './client.ts'
 import { createFanout } from './fanout.ts'
+import type { Subscription } from './group.ts'
 import { asRecord, createIdentities, guest, identityKey, isSame, presentIdentity } from './identities.ts'
 import { createRecent } from './recent.ts'
 import { missedBy, sinceIdentity } from './resume.ts'
-import type { Snapshot } from './snapshot.ts'
+import { type Snapshot, sees } from './snapshot.ts'
 import { checkSubscribe, refuseOtherIdentity, type SubscribeCall } from './subscribe-call.ts'
-import { readTopic } from './topics.ts'
+import { readTopic, type Topic } from './topics.ts'
 
 /** How long a stranger's stream may be open for nothing, and the log be read for nobody. */
 const IDLE_MILLISECONDS = 5 * 60_000
@@ -42,33 +43,54 @@ export function createBroker(app: App) {
   }
 
   /**
-   * Joins anew under the client's present identity. `goesOn`: he is who he was, so that what he had before goes on
-   * without a gap; else what the database is still being asked for him is not for him any more.
+   * Joins under the client's present identity. `goesOn`: he is who he was, so that what he had before goes on without a
+   * gap; else what the database is still being asked for him is not for him any more. Returns what is new.
    */
-  const join = (client: Client, topics: Iterable<string>, goesOn: boolean, since?: Snapshot) => {
+  const join = (client: Client, topics: readonly Topic[], goesOn: boolean, since?: Snapshot) => {
     const before = client.subscriptions
+    const added: Subscription[] = []
     client.subscriptions = new Map()
-    for (const name of topics) {
-      const topic = client.subscriptions.has(name) ? undefined : readTopic(app, name, client.caller)
-      const earlier = goesOn ? before.get(name) : undefined
-      if (topic) client.subscriptions.set(name, fanout.join(client, topic, earlier ? earlier.since : since))
+    if (!goesOn) client.era++
+    for (const read of topics) {
+      const topic =
+        read.trusted === isSuperuser(client.caller) ? read : readTopic(app, read.name, client.caller)
+      if (!topic || client.subscriptions.has(topic.name)) continue
+      const earlier = goesOn ? before.get(topic.name) : undefined
+      const subscription = fanout.join(client, topic, since, earlier)
+      client.subscriptions.set(topic.name, subscription)
+      if (!earlier) added.push(subscription)
     }
     for (const [name, subscription] of before)
-      if (goesOn && client.subscriptions.has(name)) fanout.handOver(subscription)
-      else fanout.leave(subscription)
+      if (!goesOn || !client.subscriptions.has(name)) fanout.leave(subscription)
+    return added
   }
 
   /**
-   * The caller as he is now, and what has been committed by now. What was told in between may have changed him: then
-   * it is asked again, so that no revocation is missed that was told before the stream was his.
+   * What has been committed by now, and the caller as he is then or later. What was told in between may have changed
+   * him: then it is asked again, so that no revocation is missed that was told before the stream was his.
    */
   const present = async (asked: Caller) => {
     for (;;) {
       const told = fanout.told()
-      const [since, caller] = await Promise.all([app.changes.now(), presentIdentity(app, asked)])
+      const since = await app.changes.now()
+      const caller = await presentIdentity(app, asked)
       const key = identityKey(asked)
       if (!key || !recent.changedAmongLast(fanout.told() - told, key)) return { since, caller }
     }
+  }
+
+  /** A thousand filters take a while to read, in which others get their turn. */
+  const readTopics = async (names: Iterable<string>, caller: Caller): Promise<Topic[]> => {
+    const topics: Topic[] = []
+    let begin = performance.now()
+    for (const name of new Set(names)) {
+      const topic = readTopic(app, name, caller)
+      if (topic) topics.push(topic)
+      if (performance.now() - begin < SLICE_MILLISECONDS) continue
+      await nextTurn()
+      begin = performance.now()
+    }
+    return topics
   }
 
   const isIdle = ({ caller, subscriptions, idleSince }: Client): boolean =>
@@ -76,28 +98,42 @@ export function createBroker(app: App) {
     subscriptions.size === 0 &&
     app.clock().getTime() - idleSince >= IDLE_MILLISECONDS
 
-  const isGood = async ({ caller, expires }: Client): Promise<boolean> => {
+  const isGood = async (client: Client): Promise<boolean> => {
+    const { caller, expires } = client
     const { actor } = caller
     if (actor.kind !== 'record') return true
     if (expires <= app.clock().getTime() / 1000) return false
     const record = await readById(app.database, actor.collection, actor.record.id)
-    return record !== undefined && isSame(app, caller, record)
+    // Who has become somebody else meanwhile has just been looked up.
+    return client.caller !== caller || (record !== undefined && isSame(app, caller, record))
   }
 
   /** The identity of streams follows the auth record: changed, barred or gone. */
-  const followIdentity = ({ collection, record, action, after }: LoggedChange) => {
-    for (const client of identities.of(`${collection}/${record}`)) {
-      const { caller, expires, subscriptions } = client
-      const { actor } = caller
-      if (actor.kind !== 'record') continue
-      if (action === 'delete' || !after || after.tokenKey !== actor.record.tokenKey) {
-        identities.become(client, guest(), 0)
-        join(client, subscriptions.keys(), false)
-      } else if (!isActive(app, actor.collection, after)) disconnect(client)
-      else {
-        identities.become(client, asRecord(actor.collection, after, caller), expires)
-        join(client, subscriptions.keys(), true)
+  const followIdentity = (change: LoggedChange) => {
+    for (const client of identities.of(`${change.collection}/${change.record}`)) {
+      // The log may be behind: a change from before he signed in says nothing of who he is by now.
+      if (client.since && sees(client.since, change.xid)) continue
+      try {
+        follow(client, change)
+      } catch (error) {
+        app.log.error({ err: error }, 'A stream was closed: its identity could not be followed.')
+        disconnect(client)
       }
+    }
+  }
+
+  const follow = (client: Client, { action, after }: LoggedChange) => {
+    const { caller, expires, since } = client
+    const { actor } = caller
+    if (actor.kind !== 'record') return
+    const topics = [...client.subscriptions.values()].map(({ topic }) => topic)
+    if (action === 'delete' || !after || after.tokenKey !== actor.record.tokenKey) {
+      identities.become(client, guest(), 0)
+      join(client, topics, false, since)
+    } else if (!isActive(app, actor.collection, after)) disconnect(client)
+    else {
+      identities.become(client, asRecord(actor.collection, after, caller), expires)
+      join(client, topics, true, since)
     }
   }
 
@@ -109,6 +145,10 @@ export function createBroker(app: App) {
         stream,
         caller: guest(),
         expires: 0,
+        era: 0,
+        since: undefined,
+        calls: 0,
+        carriedOut: 0,
         idleSince: app.clock().getTime(),
         subscriptions: new Map(),
         resumed: false,
@@ -125,26 +165,31 @@ export function createBroker(app: App) {
     },
 
     /** Replaces the client's whole set of topics and gives the stream its identity. */
-    async subscribe(call: SubscribeCall, identity: Identity, caller: Caller): Promise<void> {
-      checkSubscribe(call)
+    async subscribe(asked: SubscribeCall, identity: Identity, caller: Caller): Promise<void> {
+      checkSubscribe(asked)
       const find = () => {
-        const client = clients.get(call.clientId)
+        const client = clients.get(asked.clientId)
         if (!client) throw new NotFound('Missing or invalid client id.')
         refuseOtherIdentity(client.caller, caller)
         return client
       }
-      find()
+      const call = ++find().calls
+      const topics = await readTopics(asked.topics, caller)
       const now = await present(caller)
       // From here on nothing waits: what is told next is told to the stream as it is then.
       const client = find()
+      // A later call has been quicker; what it said holds.
+      if (call < client.carriedOut) return
+      client.carriedOut = call
       const goesOn = identityKey(client.caller) === identityKey(now.caller)
       identities.become(client, now.caller, identityKey(now.caller) ? identity.expires : 0)
+      client.since = now.since
       client.idleSince = app.clock().getTime()
-      const missed = missedBy(client, recent, call.topics.length, call.lastEventId)
-      join(client, call.topics, goesOn, missed ? undefined : now.since)
+      const missed = missedBy(client, recent, asked.topics.length, asked.lastEventId)
+      const added = join(client, topics, goesOn, missed ? undefined : now.since)
       if (!missed) return
       client.resumed = true
-      fanout.retell(client.subscriptions.values(), sinceIdentity(client, missed))
+      fanout.retell(added, sinceIdentity(client, missed))
     },
 
     /** What was told before this process began to listen. */

@@ -61,6 +61,8 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
   /** What was committed before the reading began; a transaction still open then may have let some of it be unread. */
   let begun = '1:1:'
   let running = false
+  /** Nobody is there any more for whom it was to begin. */
+  let stopped = false
   /** A commit of ours has not been looked for yet. */
   let owed = false
   let reading: Promise<void> | undefined
@@ -144,6 +146,7 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
 
   const begin = async () => {
     if (running) return
+    stopped = false
     // What was being read when the last one left would set the place back.
     await reading
     const [now] = await database.run<{ xid: string; snapshot: string }>(
@@ -152,7 +155,9 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
     if (!now) return
     cursor = { from: now.xid, until: null, seq: '-1' }
     begun = now.snapshot
-    listener.past(await past())
+    const told = await past()
+    if (stopped) return
+    listener.past(told)
     running = true
     timer = setInterval(look, POLL_MS)
     timer.unref()
@@ -178,10 +183,16 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
     },
     stop() {
       running = false
+      stopped = true
       clearInterval(timer)
     },
     async trim() {
-      await database.run(`delete from "_changes" where "at" < now() - interval '${KEEP_MINUTES} minutes'`)
+      // What is behind a transaction that has been running all the while has been read by nobody yet.
+      await database.run(
+        `delete from "_changes" where "at" < now() - interval '${KEEP_MINUTES} minutes'
+           and "xid" < coalesce($1::text::xid8, pg_snapshot_xmin(pg_current_snapshot()))`,
+        [running ? cursor.from : null],
+      )
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Caller } from '../records/actor.ts'
 import type { Subscription } from './group.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** Where events go; the HTTP side owns the connection. */
 export type Stream = {
@@ -17,6 +18,13 @@ export type Client = {
   caller: Caller
   /** When the token it was given ends, in seconds since 1970; 0 for guests. */
   expires: number
+  /** Counts its identities. What was asked for an earlier one is not for it. */
+  era: number
+  /** What its identity takes into account; older changes of the auth record are no news. */
+  since: Snapshot | undefined
+  /** Subscribe calls that have come, and the latest of them that was carried out. */
+  calls: number
+  carriedOut: number
   /** Since when it has had no topics, in milliseconds since 1970. */
   idleSince: number
   /** By topic, exactly as subscribed. */

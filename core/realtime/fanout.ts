@@ -24,10 +24,12 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
   const indexes = new Map<string, SubscriptionIndex<Group>>()
   let told = 0
 
-  const groupOf = (topic: Topic, caller: Caller): Group | undefined => {
-    const key = groupKey(topic, caller)
+  const groupOf = (topic: Topic, caller: Caller, key: string): Group | undefined => {
     const known = groups.get(key)
-    if (known) return known
+    if (known) {
+      known.caller = caller
+      return known
+    }
     const group = createGroup(app, topic, caller, key)
     if (!group) return undefined
     const index = indexes.get(topic.collection.name) ?? createSubscriptionIndex<Group>()
@@ -40,7 +42,8 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
     for (const subscription of only ? [only] : group.members) {
       const { client, topic, since, from, until = at } = subscription
       // Whoever has left meanwhile, or become somebody else, hears nothing any more.
-      if (!group.members.has(subscription) || (since && sees(since, xid))) continue
+      if (!group.members.has(subscription) || subscription.era !== client.era) continue
+      if (since && sees(since, xid)) continue
       if (!only && (from >= at || until < at)) continue
       if (!client.stream.send(`id:${client.id}:${seq}\nevent:${topic.name}\ndata:${data}\n\n`))
         disconnect(client)
@@ -65,6 +68,15 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
     send(group, change, text, told, only)
   }
 
+  /** One group's failure is not the others', nor does it keep the log from being read on. */
+  const attempt = (...[group, change, texts, only]: Parameters<typeof judge>) => {
+    try {
+      judge(group, change, texts, only)
+    } catch (error) {
+      app.log.error({ err: error, topic: group.topic.name }, 'A subscription could not be judged.')
+    }
+  }
+
   const leave = (subscription: Subscription) => {
     const { group, topic } = subscription
     group?.members.delete(subscription)
@@ -74,23 +86,42 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
     indexes.get(topic.collection.name)?.remove(group)
   }
 
+  /** Leaves to another subscription of the same client: what the database is still being asked for it comes first. */
+  const handOver = (subscription: Subscription, next: Group | undefined) => {
+    subscription.until = told
+    const { group } = subscription
+    if (!group || group.waiting === 0) return leave(subscription)
+    const { tail } = group
+    if (next) next.tail = next.tail.then(() => tail)
+    void tail.then(() => leave(subscription))
+  }
+
   return {
-    join(client: Client, topic: Topic, since: Snapshot | undefined): Subscription {
-      const group = groupOf(topic, callerOf(topic, client.caller))
-      const subscription = { topic, client, group, since, from: told }
+    /** As the client is now. `earlier`: what he has of this topic, if he is who he was; then nothing is missed or told twice. */
+    join(client: Client, topic: Topic, since: Snapshot | undefined, earlier?: Subscription): Subscription {
+      const caller = callerOf(topic, client.caller)
+      const key = groupKey(topic, caller)
+      if (earlier?.key === key) {
+        if (earlier.group) earlier.group.caller = caller
+        return earlier
+      }
+      const group = groupOf(topic, caller, key)
+      const from = told
+      const subscription = {
+        topic,
+        client,
+        group,
+        key,
+        era: client.era,
+        since: earlier ? earlier.since : since,
+        from,
+      }
       group?.members.add(subscription)
+      if (earlier) handOver(earlier, group)
       return subscription
     },
 
     leave,
-
-    /** Leaves to another subscription of the same client: what the database is still being asked for it comes. */
-    handOver(subscription: Subscription): void {
-      subscription.until = told
-      const { group } = subscription
-      if (!group || group.waiting === 0) leave(subscription)
-      else void group.tail.then(() => leave(subscription))
-    },
 
     /** How many changes have been told so far. */
     told: () => told,
@@ -104,7 +135,7 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
       for (const group of index.candidates(record))
         if (!names(group, record)) continue
         else if (group.asks) inquiry.ask(group, change, told)
-        else judge(group, change, texts)
+        else attempt(group, change, texts)
     },
 
     async settled(): Promise<void> {
@@ -123,11 +154,15 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
       let inquiries = 0
       for (const change of changes) {
         const record = imageOf(change)
-        if (!record) continue
-        for (const subscription of wanted.get(change.collection)?.candidates(record) ?? []) {
+        const index = wanted.get(change.collection)
+        if (!record || !index) continue
+        const texts = new Map<string, string>()
+        for (const subscription of index.candidates(record)) {
           const group = subscription.group as Group
+          // Its reader had too much waiting, and is gone.
+          if (!group.members.has(subscription)) return
           if (!names(group, record)) continue
-          if (!group.asks) judge(group, change, new Map(), subscription)
+          if (!group.asks) attempt(group, change, texts, subscription)
           else if (++inquiries <= RESUMED_INQUIRIES_MAX) inquiry.ask(group, change, told, subscription)
         }
       }

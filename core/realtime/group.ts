@@ -1,5 +1,5 @@
 import type { App } from '../app.ts'
-import { type Equality, type FilterContext, necessities, type Reads, reads } from '../filter/index.ts'
+import { type Equality, type FilterContext, necessities } from '../filter/index.ts'
 import { type Caller, filterContext, isSuperuser } from '../records/actor.ts'
 import type { Condition } from '../records/holds.ts'
 import type { Client } from './client.ts'
@@ -12,6 +12,10 @@ export type Subscription = {
   readonly client: Client
   /** Absent where its topic will never tell this client anything. */
   readonly group: Group | undefined
+  /** Of the group it is in, or would be in. */
+  readonly key: string
+  /** Whom of the client's identities it was made for. */
+  readonly era: number
   /** What was committed before it is no news; undefined for a stream that came back, to which it may be. */
   readonly since: Snapshot | undefined
   /** How many changes had been told when it was made. */
@@ -24,8 +28,8 @@ export type Subscription = {
 export type Group = {
   readonly key: string
   readonly topic: Topic
-  /** Any of them; they agree in everything that is read of a caller. */
-  readonly caller: Caller
+  /** Any of them; they agree in everything that is read of a caller. The latest: what is expanded may read more. */
+  caller: Caller
   /** Rule and filter, in the order in which they are asked. */
   readonly conditions: readonly (Condition & { mine: boolean })[]
   readonly necessities: readonly Equality[][]
@@ -77,29 +81,15 @@ export function createGroup(app: App, topic: Topic, caller: Caller, key: string)
 }
 
 /** Equal for subscribers who agree in all that decides what they hear, and how it reads. */
-export function groupKey(
-  { collection, record, rule, filter, query, headers }: Topic,
-  caller: Caller,
-): string {
-  const found = [rule, filter].flatMap((condition) => (condition ? [reads(condition.resolved)] : []))
-  // Expanded records and e-mails are shown by rules of their own, which may read anything of him.
-  const whole = collection.type === 'auth' || Boolean(query.expand) || filter?.discreet !== undefined
-  const options = found.some(({ other }) => other) || query.expand ? [query, headers] : null
-  return JSON.stringify([
-    [collection.id, record, isSuperuser(caller)],
-    [query.filter, query.expand, query.fields, options],
-    whole ? identityOf(caller) : valuesOf(found, caller),
-  ])
-}
-
-/** With the moment of its last change: one that has changed may be shown something else. */
-function identityOf({ actor }: Caller) {
-  return actor.kind === 'record' ? [actor.collection.name, actor.record.id, actor.record.updated] : actor.kind
-}
-
-function valuesOf(found: readonly Reads[], caller: Caller) {
+export function groupKey({ collection, query, filter, authFields, key }: Topic, caller: Caller): string {
   const { actor } = caller
-  if (actor.kind !== 'record') return actor.kind
-  const auth: Record<string, unknown> = { ...actor.record, collectionName: actor.collection.name }
-  return found.map((read) => read.auth.map((field) => auth[field]))
+  if (actor.kind !== 'record') return JSON.stringify([actor.kind, isSuperuser(caller), key])
+  // Expanded records and e-mails are shown by rules of their own, which may read anything of him.
+  const alone = collection.type === 'auth' || Boolean(query.expand) || filter?.discreet !== undefined
+  const auth = contextAuth(caller)
+  const values = authFields.map((field) => (auth?.[field] === undefined ? [] : [auth[field]]))
+  const who = alone ? [actor.collection.name, actor.record.id] : null
+  return JSON.stringify([who, isSuperuser(caller), values, key])
 }
+
+const contextAuth = (caller: Caller) => filterContext(caller, {}, new Date(0)).auth

@@ -1,15 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { App } from '../app.ts'
 import type { StoredRecord } from '../collection.ts'
+import type { Executor } from '../db/database.ts'
 import { AppError } from '../errors.ts'
 import { presentAll } from '../records/expand.ts'
 import { holds } from '../records/holds.ts'
+import { turns } from '../turns.ts'
 import type { LoggedChange } from './change-log.ts'
 import type { Client } from './client.ts'
 import { contextOf, type Group, type Subscription } from './group.ts'
 
 /** What one group may have waiting; more, and its streams are closed: they come back, and what is listed is the truth. */
 const WAITING_MAX = 1000
+/** So many rules are asked at a time: a client may have a thousand topics, and requests need the database, too. */
+const RULES_AT_ONCE = 4
 /** Between two tries while the database is away. */
 const AGAIN_MS = 1000
 
@@ -32,15 +36,23 @@ export function createInquiry(app: App, send: Send, disconnect: (client: Client)
   /** What a client has shaped runs apart, under a time limit, and where it fails only he hears nothing. */
   const passes = async (group: Group, condition: Group['conditions'][number], record: StoredRecord) => {
     const { collection } = group.topic
-    const database = condition.mine ? app.database.guarded : app.database
+    const ask = (database: Executor) =>
+      holds(app, collection, record, condition, contextOf(app, group.caller), database)
     try {
-      return await holds(app, collection, record, condition, contextOf(app, group.caller), database)
+      if (condition.predicate || condition.mine) return await ask(app.database.guarded)
+      return await inTurn(() => ask(app.database))
     } catch (error) {
       if (isAway(error) || !condition.mine) throw error
       app.log.warn({ err: error, collection: collection.name }, 'The filter of a subscription failed.')
       return false
     }
   }
+
+  const inTurn = turns(
+    RULES_AT_ONCE,
+    Number.POSITIVE_INFINITY,
+    () => new Error('There is no end to this queue.'),
+  )
 
   const untilJudged = async (group: Group, change: LoggedChange, at: number, only?: Subscription) => {
     while (group.members.size > 0) {
@@ -55,6 +67,8 @@ export function createInquiry(app: App, send: Send, disconnect: (client: Client)
 
   return {
     ask(group: Group, change: LoggedChange, at: number, only?: Subscription): void {
+      // Of those who come back, as many as fit: they must not close the streams of the others, nor their own again.
+      if (only && group.waiting >= WAITING_MAX / 2) return
       if (group.waiting >= WAITING_MAX) {
         app.log.warn(
           { collection: group.topic.collection.name },

@@ -44,9 +44,10 @@ export function createRecent({ changes: changesMax, bytes: bytesMax } = RECENT) 
       return kept.filter(({ seq, xid }) => Number(seq) > position || (last !== undefined && xid > last.xid))
     },
 
-    /** Whether a record, `<collection>/<id>`, changed in one of the last `count` changes. */
+    /** Whether a record, `<collection>/<id>`, changed in one of the last `count` changes, or may have: they are forgotten. */
     changedAmongLast(count: number, key: string): boolean {
-      const from = Math.max(begin, changes.length - count)
+      const from = changes.length - count
+      if (from < begin) return true
       return changes.slice(from).some(({ collection, record }) => `${collection}/${record}` === key)
     },
   }

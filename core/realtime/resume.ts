@@ -1,8 +1,6 @@
-import type { StoredRecord } from '../collection.ts'
+import { isDeepStrictEqual } from 'node:util'
 import type { LoggedChange } from './change-log.ts'
 import type { Client } from './client.ts'
-import { groupKey } from './group.ts'
-import { asRecord } from './identities.ts'
 import type { Recent } from './recent.ts'
 
 /** More topics than that are not told what they missed. */
@@ -25,14 +23,11 @@ export function missedBy(client: Client, recent: Recent, topics: number, lastEve
 export function sinceIdentity({ caller, subscriptions }: Client, missed: LoggedChange[]): LoggedChange[] {
   const { actor } = caller
   if (actor.kind !== 'record') return []
-  const keys = (record: StoredRecord) => {
-    const then = asRecord(actor.collection, record, caller)
-    return [...subscriptions.values()].map(({ topic }) => groupKey(topic, then)).join('\n')
-  }
+  const fields = new Set([...subscriptions.values()].flatMap(({ topic }) => topic.authFields))
   const isOther = ({ collection, record, before, after }: LoggedChange): boolean => {
     if (record !== actor.record.id || collection !== actor.collection.name) return false
     if (!before || !after || before.tokenKey !== after.tokenKey) return true
-    return keys(before) !== keys({ ...after, updated: before.updated })
+    return [...fields].some((field) => !isDeepStrictEqual(before[field], after[field]))
   }
   return missed.slice(missed.findLastIndex(isOther) + 1)
 }

@@ -2,13 +2,14 @@ import { z } from 'zod'
 import type { App } from '../app.ts'
 import type { Collection } from '../collection.ts'
 import { AppError } from '../errors.ts'
-import type { Caller } from '../records/actor.ts'
+import { reads } from '../filter/index.ts'
+import { type Caller, isSuperuser } from '../records/actor.ts'
 import { clientFilter } from '../records/client-filter.ts'
 import type { Condition } from '../records/holds.ts'
 import { type Picker, picker } from '../records/pick.ts'
 import type { CompiledRule } from '../records/rules.ts'
 
-const Texts = z.record(z.string(), z.unknown()).optional()
+const Texts = z.record(z.string(), z.unknown()).nullish()
 const Options = z.object({ query: Texts, headers: Texts })
 
 export type Topic = {
@@ -24,6 +25,12 @@ export type Topic = {
   /** What the options say instead of a request: `filter`, `expand`, `fields` and whatever rules read. */
   query: Record<string, string>
   headers: Record<string, string>
+  /** It was read for a superuser, who may name more in a filter. */
+  trusted: boolean
+  /** The fields of the caller's record that rule and filter read. */
+  authFields: readonly string[]
+  /** Equal for topics that tell the same, whatever they are called. */
+  key: string
 }
 
 /**
@@ -41,10 +48,16 @@ export function readTopic(app: App, name: string, caller: Caller): Topic | undef
   if (collectionName !== collection.name && collectionName !== collection.id) return undefined
   const rule = app.rules.of(collection, record === '*' ? 'list' : 'view')
   const { query, headers } = optionsOf(options)
-  const topic = { name, collection, record, rule, query, headers }
   try {
     const filter = query.filter ? clientFilter(app, collection, query.filter, caller) : undefined
-    return { ...topic, filter, pick: pickerOf(query.fields) }
+    const found = [rule, filter].flatMap((condition) => (condition ? [reads(condition.resolved)] : []))
+    const authFields = [...new Set(found.flatMap(({ auth }) => auth))]
+    // What a rule reads of the request, and so whatever the rules of expanded records may read.
+    const request = query.expand || found.some(({ other }) => other) ? [query, headers] : null
+    const key = JSON.stringify([collection.id, record, query.filter, query.expand, query.fields, request])
+    const trusted = isSuperuser(caller)
+    const pick = pickerOf(query.fields)
+    return { name, collection, record, rule, query, headers, filter, pick, trusted, authFields, key }
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error
@@ -63,10 +76,10 @@ function pickerOf(fields: string | undefined): Picker | undefined {
 
 function optionsOf(query: string): Pick<Topic, 'query' | 'headers'> {
   const text = new URLSearchParams(query).get('options')
-  const { query: asked = {}, headers = {} } = text ? parsed(text) : {}
+  const { query: asked, headers } = text ? parsed(text) : {}
   return {
-    query: texts(asked, (key) => key),
-    headers: texts(headers, (key) => key.toLowerCase().replaceAll('-', '_')),
+    query: texts(asked ?? {}, (key) => key),
+    headers: texts(headers ?? {}, (key) => key.toLowerCase().replaceAll('-', '_')),
   }
 }
 
