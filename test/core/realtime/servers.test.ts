@@ -230,7 +230,7 @@ describe.for(MODES)('a revocation, by %s', { timeout: 120_000 }, (mode) => {
   })
 })
 
-test('tokens, accounts and files of one server are those of all', async () => {
+test('tokens, accounts and files of one server are those of all', { timeout: 60_000 }, async () => {
   const fleet = await fleetOf('postgres', 2)
   const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
   const form = new FormData()
@@ -254,7 +254,9 @@ test('tokens, accounts and files of one server are those of all', async () => {
   expect((await b.call('POST', '/api/collections/users/auth-refresh', fleet.user)).status).toBe(200)
 })
 
-test('a stream that is given topics while its agent is being revoked hears nothing of later', async () => {
+test('a stream that is given topics while its agent is being revoked hears nothing of later', {
+  timeout: 60_000,
+}, async () => {
   const fleet = await fleetOf('postgres', 2)
   const [a, b] = fleet.servers as [ServerProcess, ServerProcess]
   const agent = await enrol(a, fleet.user)
