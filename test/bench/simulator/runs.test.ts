@@ -9,10 +9,11 @@ const LONG_MS = 60_000
 
 function simulator({ onTestFinished }: TestContext, args: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'patchbase-simtest-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const json = join(folder, 'report.json')
   const env = { TMPDIR: folder }
   const program = startProgram('bench/simulator/main.ts', [...args, '--json', json], { env })
+  // Not killed: it ends its server.
+  onTestFinished(() => program.end().then(() => rmSync(folder, { recursive: true, force: true })))
   return { folder, program, report: () => JSON.parse(readFileSync(json, 'utf8')) as Report }
 }
 
@@ -21,7 +22,7 @@ describe.concurrent('a fleet', () => {
     'in chaos: each operation has exactly one outcome, and the report says all',
     async (context) => {
       const run = simulator(context, ['--agents', '60', '--chaos', '--run-seconds', '0.05..0.3'])
-      await using program = run.program
+      const { program } = run
       expect(await program.exited, program.output).toBe(0)
       const report = run.report()
       expect(report).toMatchObject({
@@ -56,7 +57,7 @@ describe.concurrent('a fleet', () => {
         '--run-seconds',
         '0.5..1.5',
       ])
-      await using program = run.program
+      const { program } = run
       expect(await program.exited, program.output).toBe(0)
       const { figures, operations, agents, requests } = run.report()
       expect(figures.serverAway).toBeGreaterThan(0)
@@ -72,7 +73,7 @@ describe.concurrent('a fleet', () => {
     'that is interrupted leaves nothing behind',
     async (context) => {
       const run = simulator(context, ['--agents', '30', '--scenario', 'idle', '--seconds', '60'])
-      await using program = run.program
+      const { program } = run
       await program.says(/\| connected 30\/30/)
       program.child.kill('SIGINT')
       program.child.kill('SIGINT')
