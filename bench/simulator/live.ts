@@ -43,7 +43,8 @@ export function openLive({ agents, ledger, measures, server, out }: LiveOptions)
       out.write(`${parts().join(' | ')}\n`)
       return
     }
-    const lines = parts()
+    // A line that wrapped would be two, and the block would not be drawn over itself.
+    const lines = parts().map((line) => line.slice(0, out.columns))
     // Up over what was drawn before, then clear to the end of the screen.
     out.write(`${drawn > 0 ? `\x1b[${drawn}A` : ''}\x1b[0J${lines.join('\n')}\n`)
     drawn = lines.length

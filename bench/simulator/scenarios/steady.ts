@@ -9,7 +9,7 @@ export async function steady(run: Run): Promise<Figures> {
   run.live.phase('ordering one by one')
   const total = Math.round(options.rate * options.seconds)
   for (let at = 0; at < total && !stop.aborted; at++) {
-    await sleep(began + (at / options.rate) * 1000 - performance.now(), stop)
+    await sleep(Math.max(0, began + (at / options.rate) * 1000 - performance.now()), stop)
     // Far apart in the fleet, and each again only after all others.
     const agent = fleet.agents[(at * 7919) % fleet.agents.length]
     if (agent) orders.push(orderFrom({ ...run, batch: 1 }, [agent.id]))
