@@ -33,7 +33,7 @@ type Handler = (c: RequestContext) => Response
 
 /** The schema, for superusers to read. */
 export function collections(app: App) {
-  const schemas = schemasOf(app.registry)
+  const schemas = schemasOf(app)
   const guarded = (handler: Handler) => (c: RequestContext) => {
     requireSuperuser(c.var.caller)
     return handler(c)

@@ -8,7 +8,7 @@ import { readForm, refuseWrong, wrongAddress, wrongLength } from './form.ts'
 import { type LinkTo, readMailedToken, spendMailedToken } from './mailed-token.ts'
 import { verifyPassword } from './password.ts'
 
-const SECONDS = 1800
+export const SECONDS = 1800
 const PASSWORD_MAX = 100
 
 const unchanged: FieldError = { code: 'validation_not_in_invalid', message: 'Must not be in list.' }

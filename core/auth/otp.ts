@@ -12,7 +12,7 @@ import { isActive, ownerOf } from './identify.ts'
 import { openSession, type Session } from './login.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 
-const DIGITS = 8
+export const DIGITS = 8
 /** Five guesses of a hundred million. */
 const TRIES = 5
 

@@ -8,7 +8,7 @@ import { ownerOf } from './identify.ts'
 import { type LinkTo, readMailedToken, spendMailedToken } from './mailed-token.ts'
 import { PASSWORD_BYTES_READ, PASSWORD_MIN } from './password.ts'
 
-const SECONDS = 1800
+export const SECONDS = 1800
 
 /** Says nothing of whether there is such an account: the mail goes out after the answer, or does not. */
 export async function requestPasswordReset(

@@ -7,7 +7,7 @@ import { blank, readForm, refuseWrong } from './form.ts'
 import { ownerOf } from './identify.ts'
 import { type LinkTo, readMailedToken, spendMailedToken } from './mailed-token.ts'
 
-const SECONDS = 86_400
+export const SECONDS = 86_400
 
 const noClaim: FieldError = {
   code: 'validation_invalid_token_claims',

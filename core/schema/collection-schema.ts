@@ -1,6 +1,6 @@
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import type { App } from '../app.ts'
 import { MIGRATIONS } from '../db/migrate.ts'
-import type { Registry } from '../registry.ts'
 import { formatTime } from '../time.ts'
 import { authSchema } from './auth-schema.ts'
 import { type FieldSchema, fieldSchemas, isSystem } from './field-schema.ts'
@@ -24,7 +24,7 @@ export type CollectionSchema = {
 } & Partial<ReturnType<typeof authSchema>>
 
 /** All of them. What PocketBase has no word for is left out: initial and computed values, the form of a json. */
-export function schemasOf(registry: Registry): CollectionSchema[] {
+export function schemasOf({ registry, mail }: Pick<App, 'registry' | 'mail'>): CollectionSchema[] {
   const times = timesOf()
   return registry.all.map((collection) => ({
     id: collection.id,
@@ -39,7 +39,7 @@ export function schemasOf(registry: Registry): CollectionSchema[] {
     fields: fieldSchemas(collection, registry),
     indexes: indexSql(collection),
     ...times,
-    ...(collection.auth && authSchema(collection.auth)),
+    ...(collection.auth && authSchema(collection.auth, mail.enabled)),
   }))
 }
 

@@ -2,9 +2,15 @@ import { afterAll, beforeAll, test } from 'vitest'
 import { randomFrom } from '../core/filter/random.ts'
 import { compared } from './both.ts'
 import { type Difference, report } from './compare.ts'
-import { expanding, listing, rowsOf, seed, times, writing } from './random.ts'
+import { expanding, listing, writing } from './random/requests.ts'
+import { rowsOf } from './random/rows.ts'
 import type { Step } from './request.ts'
 import { startWorld, type World } from './world.ts'
+
+/** The seed that repeats a run: TEST_SEED, or a new one. */
+const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+/** Everything ten times in a long run. */
+const times = (count: number) => (process.env.TEST_LONG ? count * 10 : count)
 
 const SHOWN_MAX = 20
 const LONG = process.env.TEST_LONG ? 600_000 : 60_000

@@ -34,7 +34,7 @@ export async function startWorld(given: Partial<Parts> = {}): Promise<World> {
   for (const server of [us, them]) if (server.status === 'fulfilled') parts.use(server.value)
   if (us.status === 'rejected') throw us.reason
   if (them.status === 'rejected') throw them.reason
-  await importSchema(them.value, schemasOf(us.value.app.registry))
+  await importSchema(them.value, schemasOf(us.value.app))
   const path = '/api/collections/_superusers/auth-with-password'
   const body = { identity: ROOT.email, password: ROOT.password }
   const { token } = (await send(us.value.url, 'POST', path, { body })) as { token: string }

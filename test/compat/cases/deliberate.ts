@@ -1,5 +1,5 @@
 import { type Case, each, filters, flow, form, list } from '../request.ts'
-import { HIDING } from './filters.ts'
+import { HIDING } from './related.ts'
 
 const LOGIN = '/api/collections/users/auth-with-password'
 
