@@ -6,6 +6,8 @@
  *                                                    +--> equalities    which records can match at all
  *                                                    +--> reads, cost   what decides it, what it takes
  *
+ * A path may lead to one other record or to many (`hop.ts`). On its way to SQL a filter is a tree of conditions on
+ * rows still to be chosen (`sql-node.ts`, `sql-rows.ts`): conditions that share a way speak of the same record.
  * `compare.ts` says what the operators mean, `known.ts` where this is stricter than PocketBase, and why. The folder
  * knows nothing of HTTP, of who may do what, or of how collections are declared (`shape.ts` is all it asks for).
  */

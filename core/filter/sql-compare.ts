@@ -9,7 +9,7 @@ import { lowerAscii, type Value } from './value.ts'
 /** One side of a comparison in SQL: a column, or a value that needs no row. */
 export type Term = Column | Side
 
-export const isColumn = (term: Term): term is Column => 'shown' in term
+const isColumn = (term: Term): term is Column => 'shown' in term
 
 /**
  * `holds` in SQL. Where the answer does not depend on the row it is TRUE or FALSE itself, so that callers can leave
