@@ -23,6 +23,17 @@ const LOT = 500
 /** How long telling may go on before others get their turn. */
 const SLICE_MILLISECONDS = 10
 
+/** To be called often: what it returns now and then lets others have their turn. */
+function slices(): () => Promise<void> | undefined {
+  let begin = performance.now()
+  return () => {
+    if (performance.now() - begin < SLICE_MILLISECONDS) return undefined
+    return nextTurn().then(() => {
+      begin = performance.now()
+    })
+  }
+}
+
 export type Broker = ReturnType<typeof createBroker>
 
 /** The open streams of this process, their subscriptions and their identities. */
@@ -82,13 +93,12 @@ export function createBroker(app: App) {
   /** A thousand filters take a while to read, in which others get their turn. */
   const readTopics = async (names: Iterable<string>, caller: Caller): Promise<Topic[]> => {
     const topics: Topic[] = []
-    let begin = performance.now()
+    const rest = slices()
     for (const name of new Set(names)) {
       const topic = readTopic(app, name, caller)
       if (topic) topics.push(topic)
-      if (performance.now() - begin < SLICE_MILLISECONDS) continue
-      await nextTurn()
-      begin = performance.now()
+      const resting = rest()
+      if (resting) await resting
     }
     return topics
   }
@@ -200,14 +210,11 @@ export function createBroker(app: App) {
 
     /** Changes in the order of the log. Identities first: a revoked client hears nothing that came later. */
     async heard(changes: readonly LoggedChange[]): Promise<void> {
-      let begin = performance.now()
+      const rest = slices()
       for (const change of changes) {
         recent.add(change)
         followIdentity(change)
-        fanout.tell(change)
-        if (performance.now() - begin < SLICE_MILLISECONDS) continue
-        await nextTurn()
-        begin = performance.now()
+        await fanout.tell(change, rest)
       }
     },
 
@@ -229,6 +236,9 @@ export function createBroker(app: App) {
     },
 
     size: () => clients.size,
+
+    /** What is kept for streams; nothing once they are gone. */
+    sizes: () => ({ streams: clients.size, identities: identities.size(), ...fanout.sizes() }),
 
     /** Waits until the database has answered for everything that was told. */
     settled: () => fanout.settled(),

@@ -10,7 +10,9 @@ import { type Snapshot, sees } from './snapshot.ts'
 import { createSubscriptionIndex, type SubscriptionIndex } from './subscription-index.ts'
 import type { Topic } from './topics.ts'
 
-/** How many changes a stream that comes back may have the database judge. */
+/** Changes times topics that a stream that comes back may have judged: nothing else happens meanwhile. */
+const RESUMED_MAX = 20_000
+/** How many of them by the database. */
 const RESUMED_INQUIRIES_MAX = 200
 
 export type Fanout = ReturnType<typeof createFanout>
@@ -23,6 +25,8 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
   const groups = new Map<string, Group>()
   const indexes = new Map<string, SubscriptionIndex<Group>>()
   let told = 0
+  /** Until the change that is being told has been told to everybody. */
+  let telling: Promise<void> | undefined
 
   const groupOf = (topic: Topic, caller: Caller, key: string): Group | undefined => {
     const known = groups.get(key)
@@ -52,7 +56,15 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
 
   const inquiry = createInquiry(app, send, disconnect)
 
-  const judge = (group: Group, change: LoggedChange, texts: Map<string, string>, only?: Subscription) => {
+  type Judged = [
+    group: Group,
+    change: LoggedChange,
+    texts: Map<string, string>,
+    at: number,
+    only?: Subscription,
+  ]
+
+  const judge = (...[group, change, texts, at, only]: Judged) => {
     const record = imageOf(change)
     const { collection, pick, query } = group.topic
     if (!record) return
@@ -65,13 +77,14 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
       text = JSON.stringify({ action: change.action, record: pick ? pick(visible) : visible })
       texts.set(key, text)
     }
-    send(group, change, text, told, only)
+    send(group, change, text, at, only)
   }
 
   /** One group's failure is not the others', nor does it keep the log from being read on. */
-  const attempt = (...[group, change, texts, only]: Parameters<typeof judge>) => {
+  const attempt = (...judged: Judged) => {
+    const [group] = judged
     try {
-      judge(group, change, texts, only)
+      judge(...judged)
     } catch (error) {
       app.log.error({ err: error, topic: group.topic.name }, 'A subscription could not be judged.')
     }
@@ -90,10 +103,10 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
   const handOver = (subscription: Subscription, next: Group | undefined) => {
     subscription.until = told
     const { group } = subscription
-    if (!group || group.waiting === 0) return leave(subscription)
+    if (!group || (group.waiting === 0 && !telling)) return leave(subscription)
     const { tail } = group
     if (next) next.tail = next.tail.then(() => tail)
-    void tail.then(() => leave(subscription))
+    void Promise.all([tail, telling]).then(() => leave(subscription))
   }
 
   return {
@@ -126,24 +139,37 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
     /** How many changes have been told so far. */
     told: () => told,
 
-    tell(change: LoggedChange): void {
-      told++
+    /** `rest` is called between groups, and may wait. */
+    async tell(change: LoggedChange, rest: () => Promise<void> | undefined): Promise<void> {
+      const at = ++told
       const record = imageOf(change)
       const index = indexes.get(change.collection)
       if (!index || !record) return
+      const over = Promise.withResolvers<void>()
+      telling = over.promise
       const texts = new Map<string, string>()
-      for (const group of index.candidates(record))
-        if (!names(group, record)) continue
-        else if (group.asks) inquiry.ask(group, change, told)
-        else attempt(group, change, texts)
+      const concerned = [...index.candidates(record)].filter((group) => names(group, record))
+      for (const group of concerned) if (group.asks) inquiry.ask(group, change, at)
+      for (const group of concerned) {
+        if (!group.asks) attempt(group, change, texts, at)
+        const resting = rest()
+        if (resting) await resting
+      }
+      telling = undefined
+      over.resolve()
     },
+
+    sizes: () => ({
+      groups: groups.size,
+      indexed: [...indexes.values()].reduce((sum, index) => sum + index.size(), 0),
+    }),
 
     async settled(): Promise<void> {
       await Promise.all([...groups.values()].map(({ tail }) => tail))
     },
 
     /** Tells the subscriptions of one stream what it has missed. */
-    retell(subscriptions: Iterable<Subscription>, changes: readonly LoggedChange[]): void {
+    retell(subscriptions: readonly Subscription[], changes: readonly LoggedChange[]): void {
       const wanted = new Map<string, SubscriptionIndex<Subscription>>()
       for (const subscription of subscriptions) {
         const { group, topic } = subscription
@@ -151,8 +177,13 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
         const index = wanted.get(topic.collection.name) ?? createSubscriptionIndex<Subscription>()
         wanted.set(topic.collection.name, index.add(subscription, group.necessities))
       }
+      let topics = 0
+      for (const { group } of subscriptions) if (group) topics++
+      if (topics === 0) return
+      const news = changes.filter(({ collection }) => wanted.has(collection))
       let inquiries = 0
-      for (const change of changes) {
+      // Of too many the newest.
+      for (const change of news.slice(-Math.ceil(RESUMED_MAX / topics))) {
         const record = imageOf(change)
         const index = wanted.get(change.collection)
         if (!record || !index) continue
@@ -162,7 +193,7 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
           // Its reader had too much waiting, and is gone.
           if (!group.members.has(subscription)) return
           if (!names(group, record)) continue
-          if (!group.asks) attempt(group, change, texts, subscription)
+          if (!group.asks) attempt(group, change, texts, told, subscription)
           else if (++inquiries <= RESUMED_INQUIRIES_MAX) inquiry.ask(group, change, told, subscription)
         }
       }

@@ -36,6 +36,7 @@ export const isSame = (app: App, { actor }: Caller, record: StoredRecord): boole
 export function createIdentities() {
   const clients = new Map<string, Set<Client>>()
   return {
+    size: () => clients.size,
     of: (key: string): Client[] => [...(clients.get(key) ?? [])],
 
     /** Gives a stream its identity; `expires` is in seconds since 1970, 0 for guests. */

@@ -8,6 +8,8 @@ export type Recent = ReturnType<typeof createRecent>
 
 export function createRecent({ changes: changesMax, bytes: bytesMax } = RECENT) {
   let changes: LoggedChange[] = []
+  /** Their positions as numbers: thousands of streams may come back at once, and each compares them all. */
+  let positions: number[] = []
   /** Before this index everything is forgotten; the array is cut now and then, not at each change. */
   let begin = 0
   let bytes = 0
@@ -17,18 +19,21 @@ export function createRecent({ changes: changesMax, bytes: bytesMax } = RECENT) 
       bytes -= (changes[begin++] as LoggedChange).bytes
     if (begin < changesMax) return
     changes = changes.slice(begin)
+    positions = positions.slice(begin)
     begin = 0
   }
 
   return {
     clear(): void {
       changes = []
+      positions = []
       begin = 0
       bytes = 0
     },
 
     add(change: LoggedChange): void {
       changes.push(change)
+      positions.push(Number(change.seq))
       bytes += change.bytes
       forgetOldest()
     },
@@ -38,10 +43,14 @@ export function createRecent({ changes: changesMax, bytes: bytesMax } = RECENT) 
      * an order of their own by each process, so that of those it may hear one again.
      */
     after(position: number): LoggedChange[] {
-      const kept = changes.slice(begin)
-      const last = kept.find(({ seq }) => Number(seq) === position)
-      // The log is told in windows of transactions, and by sequence within each.
-      return kept.filter(({ seq, xid }) => Number(seq) > position || (last !== undefined && xid > last.xid))
+      const last = changes[positions.indexOf(position, begin)]
+      const missed: LoggedChange[] = []
+      for (let at = begin; at < changes.length; at++) {
+        const change = changes[at] as LoggedChange
+        // The log is told in windows of transactions, and by sequence within each.
+        if ((positions[at] as number) > position || (last && change.xid > last.xid)) missed.push(change)
+      }
+      return missed
     },
 
     /** Whether a record, `<collection>/<id>`, changed in one of the last `count` changes, or may have: they are forgotten. */

@@ -12,6 +12,8 @@ export type SubscriptionIndex<T> = {
   add(entry: T, necessities: readonly Equality[][]): SubscriptionIndex<T>
   remove(entry: T): void
   candidates(record: StoredRecord): Iterable<T>
+  /** Zero once nothing is kept any more. */
+  size(): number
 }
 
 export function createSubscriptionIndex<T>(): SubscriptionIndex<T> {
@@ -59,12 +61,17 @@ export function createSubscriptionIndex<T>(): SubscriptionIndex<T> {
     },
 
     candidates(record) {
-      // One that asks for either of two fields is found by both.
-      const found = new Set(rest)
-      for (const [field, shelf] of shelves)
-        for (const entry of shelf.get(record[field] as Value) ?? []) found.add(entry)
-      return found
+      const sets = rest.size > 0 ? [rest] : []
+      for (const [field, shelf] of shelves) {
+        const entries = shelf.get(record[field] as Value)
+        if (entries) sets.push(entries)
+      }
+      const [first] = sets
+      // Not the sets themselves: who is asked may leave. One that asks for either of two fields is found by both.
+      return first && sets.length === 1 ? [...first] : new Set(sets.flatMap((entries) => [...entries]))
     },
+
+    size: () => places.size + rest.size + shelves.size,
   }
   return index
 }
