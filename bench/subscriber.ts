@@ -30,7 +30,7 @@ export async function subscribe(
   let ended: Error | undefined
   let closing = false
 
-  const open = () =>
+  const connected = () =>
     new Promise<string>((resolve, reject) => {
       const socket = connect({ port, host: HOST }).setEncoding('latin1')
       sockets.push(socket)
@@ -48,7 +48,8 @@ export async function subscribe(
         if (!closing) ended = new Error('The server ended a stream.')
         reject(ended)
       })
-      socket.write(`GET /api/realtime HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`)
+      // Closed with the stream, so that its end is seen.
+      socket.write(`GET /api/realtime HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`)
     })
 
   /** A mark may come in two pieces. */
@@ -64,7 +65,7 @@ export async function subscribe(
   const caller = await openConnection(port)
   for (let at = 0; at < topics.length; at += LOT) {
     const lot = topics.slice(at, at + LOT)
-    const ids = await Promise.all(lot.map(open))
+    const ids = await Promise.all(lot.map(connected))
     for (const [place, clientId] of ids.entries()) {
       const body = { clientId, subscriptions: [lot[place]] }
       const { status } = await caller.send(requestBytes('POST', '/api/realtime', token, body))
@@ -78,8 +79,9 @@ export async function subscribe(
     },
     async close() {
       closing = true
+      const open = sockets.filter(({ closed }) => !closed)
       await Promise.all(
-        sockets.map((socket) => new Promise<void>((gone) => socket.once('close', gone).destroy())),
+        open.map((socket) => new Promise<void>((gone) => socket.once('close', gone).destroy())),
       )
     },
   }
