@@ -1,4 +1,5 @@
 import type { App } from '../core/app.ts'
+import { passwordProblem } from '../core/auth/password.ts'
 import { BadRequest, StartError } from '../core/errors.ts'
 import { SUPERUSERS, systemCaller } from '../core/records/actor.ts'
 import { findOne } from '../core/records/read.ts'
@@ -10,6 +11,8 @@ import { createFirstAccounts, isFirstRun } from '../core/setup.ts'
  * what is wrong with the e-mail or the password.
  */
 export async function upsertSuperuser(app: App, email: string, password: string): Promise<string> {
+  const problem = passwordProblem(password)
+  if (problem) throw new StartError(`The password is not usable: ${problem}`)
   try {
     return await upsert(app, email, password)
   } catch (error) {

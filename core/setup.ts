@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { App } from './app.ts'
+import { passwordProblem } from './auth/password.ts'
 import type { Executor } from './db/database.ts'
 import { BadRequest } from './errors.ts'
 import { randomText, sha256 } from './id.ts'
@@ -34,6 +35,9 @@ export async function isSetupToken(database: Executor, token: string): Promise<b
 
 /** Makes the first superuser, and a user of the same name to own the machines. All or nothing, and only once. */
 export async function createFirstAccounts(app: App, account: FirstAccount, token?: string): Promise<void> {
+  const problem = passwordProblem(account.password)
+  if (problem)
+    throw new BadRequest(undefined, { password: { code: 'validation_invalid_value', message: problem } })
   await app.transaction(async (transaction) => {
     // Locked until the commit, so that of two that come at once only one is the first.
     await transaction.run(`lock table "${SUPERUSERS}" in share row exclusive mode`)

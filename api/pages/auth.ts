@@ -3,6 +3,7 @@ import { html } from 'hono/html'
 import type { App } from '../../core/app.ts'
 import { confirmEmailChange } from '../../core/auth/email-change.ts'
 import { type MailedType, readMailedToken } from '../../core/auth/mailed-token.ts'
+import { passwordProblem } from '../../core/auth/password.ts'
 import { confirmPasswordReset } from '../../core/auth/password-reset.ts'
 import { confirmVerification } from '../../core/auth/verification.ts'
 import { AppError } from '../../core/errors.ts'
@@ -109,12 +110,15 @@ export function authPages(app: App, tries: LoginLimit, mails: MailLimit) {
           const bearer = await isGood(token, form.type)
           if (!bearer) return refuse(c)
           const { collection, record, claims } = bearer
+          const problem = form.type === 'passwordReset' && passwordProblem(String(body.password ?? ''))
+          const email = claims.newEmail ?? claims.email
+          if (problem) return show(c, form, token, email, problem)
           try {
             if (form.type === 'emailChange') await tries.spend(address, collection.name, record.id)
             await form.confirm(app, collection, asTexts(body), c.var.caller)
           } catch (error) {
             if (!(error instanceof AppError) || error.status >= 500) throw error
-            return show(c, form, token, claims.newEmail ?? claims.email, sentenceOf(error))
+            return show(c, form, token, email, sentenceOf(error))
           }
           return page(c, 'Done', html`<p>${form.done}</p>`)
         }),

@@ -54,3 +54,12 @@ export async function verifyPassword(password: string, stored: string): Promise<
   const actual = await hash(password, Buffer.from(salt, 'base64'), cost)
   return expected.length === actual.length && timingSafeEqual(expected, actual)
 }
+
+/** What is wrong with a new password, for people; the API has PocketBase's words for it, which help less. */
+export function passwordProblem(password: string): string | undefined {
+  const length = [...password].length
+  if (length < PASSWORD_MIN) return `Must be at least ${PASSWORD_MIN} characters.`
+  if (length > PASSWORD_MAX || Buffer.byteLength(password) > PASSWORD_BYTES_READ)
+    return `Must be no more than ${PASSWORD_MAX} characters, and ${PASSWORD_BYTES_READ} bytes.`
+  return undefined
+}

@@ -41,7 +41,14 @@ describe('the page that a mail leads to', () => {
     expect(page.text).toContain(email)
     const pair = { password: NEW, passwordConfirm: NEW }
     expect((await submit(link, { ...pair, passwordConfirm: 'x' })).text).toContain('match')
-    expect((await submit(link, { password: 'short', passwordConfirm: 'short' })).status).toBe(400)
+    for (const [wrong, sentence] of [
+      ['short', 'Must be at least 8 characters.'],
+      ['x'.repeat(73), 'Must be no more than 71 characters'],
+    ] as const) {
+      const answer = await submit(link, { password: wrong, passwordConfirm: wrong })
+      expect(answer.status).toBe(400)
+      expect(answer.text).toContain(sentence)
+    }
     expect((await submit(link, pair)).status).toBe(200)
     expect(await world.isAlive(token)).toBe(false)
     expect(await world.signsIn(email, NEW)).toBe(true)
