@@ -38,7 +38,8 @@ export async function presentAll(
     await follow({ app, database, guarded, caller, budget }, placed, steps)
     return visible
   } catch (error) {
-    if (whenTooMuch === 'refuse' || !(error instanceof AppError)) throw error
+    // A database that is away is no reason to show less.
+    if (whenTooMuch === 'refuse' || !(error instanceof AppError) || error.status === 503) throw error
     app.log.debug({ err: error, collection: collection.name }, 'An expand was left out.')
     return plain()
   }
