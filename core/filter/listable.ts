@@ -4,7 +4,7 @@ import { type FieldPath, operandsOf, type Resolved } from './resolved.ts'
 import type { CollectionShape } from './shape.ts'
 
 /** null: only superusers may list it; undefined: everybody. */
-export type ListRule = (collection: CollectionShape) => Resolved | null | undefined
+type ListRule = (collection: CollectionShape) => Resolved | null | undefined
 
 /** What a record must satisfy where `hops` lead from the row in question. */
 export type Guard = { hops: readonly Hop[]; rule: Resolved }

@@ -15,8 +15,6 @@ const RESUMED_MAX = 20_000
 /** How many of them by the database. */
 const RESUMED_INQUIRIES_MAX = 200
 
-export type Fanout = ReturnType<typeof createFanout>
-
 /**
  * Who hears of a change. Subscribers for whom the same holds form a group; groups are indexed by what a record must
  * have to concern them. So a change costs those who may see it, and is judged and put into words once for each group.
