@@ -10,6 +10,8 @@ export type OpenedStream = {
   heard: string[]
   /** The topics of what came. */
   topics: string[]
+  /** The hosts' names of what came with them. */
+  expanded: string[]
   subscribe(topics: readonly string[], actor?: Actor, lastEventId?: string): Promise<void>
   close(): void
 }
@@ -21,6 +23,7 @@ export const callerAs = (actor: Actor): Caller => ({ ...systemCaller, actor })
 export async function openInProcess(app: App, field = 'reason', takes = () => true): Promise<OpenedStream> {
   const heard: string[] = []
   const topics: string[] = []
+  const expanded: string[] = []
   const connection = await app.realtime.connect({
     send(text) {
       const [, topic = '', data] = /^id:\w+:\d+\nevent:(.*)\ndata:(.*)\n\n$/.exec(text) ?? []
@@ -28,6 +31,7 @@ export async function openInProcess(app: App, field = 'reason', takes = () => tr
       const { action, record } = JSON.parse(data)
       heard.push(`${action} ${record.id} ${record[field]}`)
       topics.push(topic)
+      if (record.expand) expanded.push(record.expand.agent_id?.hostname)
       return takes()
     },
     isStalled: () => false,
@@ -37,6 +41,7 @@ export async function openInProcess(app: App, field = 'reason', takes = () => tr
     ...connection,
     heard,
     topics,
+    expanded,
     subscribe: (names, actor = GUEST, lastEventId) =>
       app.realtime.subscribe(
         { clientId: connection.id, topics: names, lastEventId },
