@@ -18,13 +18,13 @@ const LISTEN = /^(\w+) listens as (\w+) to (.*)$/s
 /** A thing that everybody hears of, so that silence is a finding and not a matter of patience. */
 const MARK = 'mark00000000001'
 
-const LATE_MS = 3000
+const LATE_MS = 10_000
 
 /** One side with the streams that are open there. */
 type Ear = { side: Side; named: Map<string, EventStream> }
 
 /** What differs between the two, and nothing where nothing does. */
-export async function heardAlike(world: World, { lines }: Scenario): Promise<Difference[]> {
+export async function heardAlike(world: World, { lines, differs }: Scenario): Promise<Difference[]> {
   const ears: Ear[] = [world.ours, world.theirs].map((side) => ({ side, named: new Map() }))
   const found: Difference[] = []
   try {
@@ -36,7 +36,7 @@ export async function heardAlike(world: World, { lines }: Scenario): Promise<Dif
       }
     }
     await quiet(ears)
-    await evened(ears)
+    await evened(ears, differs !== undefined)
     for (const name of ears[0]?.named.keys() ?? []) {
       const [ours, theirs] = ears.map(({ side, named }) => heard(world, side, named.get(name)))
       const difference = differenceOf(`${name} heard`, ours, theirs)
@@ -75,12 +75,12 @@ async function quiet(ears: readonly Ear[]): Promise<void> {
 
 /**
  * Here, streams whose condition is asked of the database may come after others, so the mark does not tell of them:
- * until both sides have heard as much, or it is clear that they will not.
+ * until both sides have heard as much, or, where they are to differ, not as much.
  */
-async function evened([ours, theirs]: readonly Ear[]): Promise<void> {
-  const counts = (ear: Ear | undefined) =>
-    [...(ear?.named.values() ?? [])].map(({ events }) => events.length).join()
-  for (const end = Date.now() + LATE_MS; counts(ours) !== counts(theirs) && Date.now() < end; ) await wait(20)
+async function evened([ours, theirs]: readonly Ear[], differs: boolean): Promise<void> {
+  const counts = (ear?: Ear) => [...(ear?.named.values() ?? [])].map(({ events }) => events.length).join()
+  const end = Date.now() + LATE_MS
+  while ((counts(ours) === counts(theirs)) === differs && Date.now() < end) await wait(20)
 }
 
 /** Everything written so far has been heard. */
