@@ -10,7 +10,7 @@ const EXTENSION_MAX = 20
  * its dot, for a name that has none.
  */
 export function storedName(original: string, guessed: string): string {
-  const name = original.replace(/\/+$/, '').split('/').at(-1) ?? ''
+  const name = original.split('/').findLast((part) => part !== '') ?? ''
   const written = writtenExtension(name)
   let base = name
     .slice(0, name.length - written.length)

@@ -75,6 +75,12 @@ describe('number', () => {
   })
 })
 
+it('a number is read at once, however many digits there are', () => {
+  const start = performance.now()
+  expect(kept(number(), `${'1'.repeat(1_000_000)}x`)).toBe(0)
+  expect(performance.now() - start).toBeLessThan(1000)
+})
+
 describe('bool', () => {
   it.each([true, 1, -1, 0.1, '1', 't', 'T', 'true', 'True', 'TRUE'])('takes %j for yes', (input) => {
     expect(kept(bool(), input)).toBe(true)

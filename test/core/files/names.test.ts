@@ -63,6 +63,12 @@ describe('a stored name', () => {
     expect(shape('photo', '')).toBe('photo_R')
   })
 
+  it('is made at once, however many slashes there are', () => {
+    const start = performance.now()
+    expect(shape(`${'/'.repeat(80_000)}x.txt`)).toBe('xP_R.txt')
+    expect(performance.now() - start).toBeLessThan(1000)
+  })
+
   it('is never the same twice', () => {
     expect(new Set(Array.from({ length: 1000 }, () => storedName('a.txt', ''))).size).toBe(1000)
   })

@@ -295,3 +295,10 @@ it.each(request)('%s', async (filter, given, expected) => {
   const [blankBits] = await database.holding(tasks, [toSql(one, context(given), { alias: tasks.name })])
   expect(blankBits).toBe(expected ? '1' : '0')
 })
+
+it('a text of the caller is read at once where a number is meant, however many digits there are', () => {
+  const one = toPredicate(compile('@request.body.n = count', ruleScope))
+  const start = performance.now()
+  expect(one?.(blank, context({ body: { n: `${'1'.repeat(1_000_000)}x` } }))).toBe(false)
+  expect(performance.now() - start).toBeLessThan(1000)
+})
