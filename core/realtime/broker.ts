@@ -1,38 +1,23 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { App } from '../app.ts'
 import { type Identity, isActive } from '../auth/identify.ts'
 import { NotFound } from '../errors.ts'
 import { randomText } from '../id.ts'
 import { type Caller, isSuperuser } from '../records/actor.ts'
-import { readById } from '../records/read.ts'
 import type { LoggedChange } from './change-log.ts'
 import type { Client, Stream } from './client.ts'
 import { createFanout } from './fanout.ts'
 import type { Subscription } from './group.ts'
-import { asRecord, createIdentities, guest, identityKey, isSame, presentIdentity } from './identities.ts'
+import { asRecord, createIdentities, guest, identityKey, presentIdentity } from './identities.ts'
 import { createRecent } from './recent.ts'
+import { recheckEach } from './recheck.ts'
 import { missedBy, sinceIdentity } from './resume.ts'
+import { slices } from './slices.ts'
 import { type Snapshot, sees } from './snapshot.ts'
 import { checkSubscribe, refuseOtherIdentity, type SubscribeCall } from './subscribe-call.ts'
 import { readTopic, type Topic } from './topics.ts'
 
 /** How long a stranger's stream may be open for nothing, and the log be read for nobody. */
 const IDLE_MILLISECONDS = 5 * 60_000
-/** Rechecked at a time; between two lots others get their turn. */
-const LOT = 500
-/** How long telling may go on before others get their turn. */
-const SLICE_MILLISECONDS = 10
-
-/** To be called often: what it returns now and then lets others have their turn. */
-function slices(): () => Promise<void> | undefined {
-  let begin = performance.now()
-  return () => {
-    if (performance.now() - begin < SLICE_MILLISECONDS) return undefined
-    return nextTurn().then(() => {
-      begin = performance.now()
-    })
-  }
-}
 
 export type Broker = ReturnType<typeof createBroker>
 
@@ -101,21 +86,6 @@ export function createBroker(app: App) {
       if (resting) await resting
     }
     return topics
-  }
-
-  const isIdle = ({ caller, subscriptions, idleSince }: Client): boolean =>
-    caller.actor.kind === 'guest' &&
-    subscriptions.size === 0 &&
-    app.clock().getTime() - idleSince >= IDLE_MILLISECONDS
-
-  const isGood = async (client: Client): Promise<boolean> => {
-    const { caller, expires } = client
-    const { actor } = caller
-    if (actor.kind !== 'record') return true
-    if (expires <= app.clock().getTime() / 1000) return false
-    const record = await readById(app.database, actor.collection, actor.record.id)
-    // Who has become somebody else meanwhile has just been looked up.
-    return client.caller !== caller || (record !== undefined && isSame(app, caller, record))
   }
 
   /** The identity of streams follows the auth record: changed, barred or gone. */
@@ -223,15 +193,7 @@ export function createBroker(app: App) {
      * Reads nothing more of the change log once nobody has been there for a while.
      */
     async recheck(): Promise<void> {
-      const all = [...clients.values()]
-      for (let at = 0; at < all.length; at += LOT)
-        // All of a lot at once, so that their records are read together and not one by one.
-        await Promise.all(
-          all.slice(at, at + LOT).map(async (client) => {
-            const good = (await isGood(client)) && !isIdle(client) && !client.stream.isStalled()
-            if (!good || !client.stream.send(':\n\n')) disconnect(client)
-          }),
-        )
+      await recheckEach(app, [...clients.values()], IDLE_MILLISECONDS, disconnect)
       if (clients.size === 0 && app.clock().getTime() - emptySince >= IDLE_MILLISECONDS) app.changes.stop()
     },
 

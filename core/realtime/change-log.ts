@@ -36,6 +36,8 @@ export type ChangeLog = {
 type Cursor = { from: string; until: string | null; seq: string }
 
 const BATCH = 500
+/** As stored, so that the sum is cheap; one change more than that may be read at once, and is unpacked. */
+const BATCH_BYTES = 4 * 1_048_576
 const POLL_MS = 1000
 /** A change may wait for a transaction that began before it; most are over in no time, so the waits grow. */
 const AGAIN_MS = [1, 2, 4, 8, 16, 32]
@@ -70,23 +72,31 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
   let starting: Promise<void> | undefined
   let rouse = (): void => undefined
 
-  const read = async (): Promise<number> => {
+  const read = async () => {
     const end = 'coalesce($2::text::xid8, pg_snapshot_xmin(pg_current_snapshot()))'
-    const rows = await database.run<LoggedChange & { until: string }>(
-      `select ${COLUMNS}, ${end}::text as "until"
-       from "_changes" where "xid" >= $1::text::xid8 and "xid" < ${end} and "seq" > $3::text::bigint
-         and not pg_visible_in_snapshot("xid", $4::text::pg_snapshot)
-       order by "_changes"."seq" limit ${BATCH}`,
+    const rows = await database.run<LoggedChange & { until: string; found: number }>(
+      `select ${COLUMNS}, ${end}::text as "until", "found" from (
+         select *, count(*) over ()::int as "found",
+           sum("size") over (order by "next"."seq" rows unbounded preceding) - "size" as "preceding"
+         from (
+           select *, coalesce(pg_column_size("before"), 0) + coalesce(pg_column_size("after"), 0) as "size"
+           from "_changes" where "xid" >= $1::text::xid8 and "xid" < ${end} and "seq" > $3::text::bigint
+             and not pg_visible_in_snapshot("xid", $4::text::pg_snapshot)
+           order by "_changes"."seq" limit ${BATCH}
+         ) as "next"
+       ) as "sized" where "preceding" < ${BATCH_BYTES} order by "sized"."seq"`,
       [cursor.from, cursor.until, cursor.seq, begun],
     )
     const last = rows.at(-1)
     if (last) await listener.heard(rows)
-    if (last && rows.length === BATCH) cursor = { ...cursor, until: last.until, seq: last.seq }
+    const isMore = last !== undefined && (last.found === BATCH || rows.length < last.found)
+    if (isMore) cursor = { ...cursor, until: last.until, seq: last.seq }
     else {
       // An empty window may begin where it began: nothing can come into it before its end.
       const from = last?.until ?? cursor.until ?? cursor.from
       cursor = { from, until: null, seq: '-1' }
     }
+    if (isMore) owed = true
     return rows.length
   }
 
@@ -108,8 +118,7 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
       owed = false
       const count = await read()
       const wait = waits.shift()
-      if (count === BATCH) owed = true
-      else if (count > 0) waits = []
+      if (count > 0) waits = []
       else if (!owed && wait) await pause(wait)
     }
   }
