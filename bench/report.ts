@@ -27,15 +27,16 @@ Not measured: the network, TLS, more than one server process, large files, start
 
 export function table(title: string, results: readonly Result[]): string {
   const lines = results.map(({ label, ours, theirs, ratio, ratios, goal, most }) => {
-    const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`
+    const spread = `${short(Math.min(...ratios))}-${short(Math.max(...ratios))}`
     const verdicts = [
       goal === undefined ? '' : `  goal ${goal}: ${ratio >= goal ? 'reached' : 'MISSED'}`,
       most === undefined ? '' : `  goal <= ${most}: ${ours <= most ? 'reached' : 'MISSED'}`,
     ]
-    const cells = [label.padEnd(38), figure(ours), figure(theirs), ratio.toFixed(2).padStart(8)]
+    const cells = [label.padEnd(38), figure(ours), figure(theirs), short(ratio).padStart(8)]
     return `  ${cells.join('')}  (${spread})${verdicts.join('')}`
   })
   return `\n${title}\n  ${''.padEnd(38)} Patchbase PocketBase   ratio\n${lines.join('\n')}\n`
 }
 
-const figure = (value: number) => value.toFixed(value < 100 ? 2 : 0).padStart(10)
+const short = (value: number) => value.toFixed(value < 100 ? 2 : 0)
+const figure = (value: number) => short(value).padStart(10)
