@@ -8,7 +8,7 @@ import { callerOf, contextOf, createGroup, type Group, groupKey, type Subscripti
 import { createInquiry } from './inquiry.ts'
 import { type Snapshot, sees } from './snapshot.ts'
 import { createSubscriptionIndex, type SubscriptionIndex } from './subscription-index.ts'
-import type { Topic } from './topics.ts'
+import { nameOnly, readTopic, type Topic } from './topics.ts'
 
 /** Changes times topics that a stream that comes back may have judged: nothing else happens meanwhile. */
 const RESUMED_MAX = 20_000
@@ -116,16 +116,16 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
         if (earlier.group) earlier.group.caller = caller
         return earlier
       }
-      const group = groupOf(topic, caller, key)
-      const from = told
-      const subscription = {
-        topic,
+      const whole = topic.nameOnly ? readTopic(app, topic.name, client.caller) : topic
+      const group = whole && groupOf(whole, callerOf(whole, client.caller), key)
+      const subscription: Subscription = {
+        topic: whole && group ? whole : nameOnly(topic),
         client,
         group,
         key,
         era: client.era,
         since: earlier ? earlier.since : since,
-        from,
+        from: told,
       }
       group?.members.add(subscription)
       if (earlier) handOver(earlier, group)
@@ -145,16 +145,19 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
       if (!index || !record) return
       const over = Promise.withResolvers<void>()
       telling = over.promise
-      const texts = new Map<string, string>()
-      const concerned = [...index.candidates(record)].filter((group) => names(group, record))
-      for (const group of concerned) if (group.asks) inquiry.ask(group, change, at)
-      for (const group of concerned) {
-        if (!group.asks) attempt(group, change, texts, at)
-        const resting = rest()
-        if (resting) await resting
+      try {
+        const texts = new Map<string, string>()
+        const concerned = [...index.candidates(record)].filter((group) => names(group, record))
+        for (const group of concerned) if (group.asks) inquiry.ask(group, change, at)
+        for (const group of concerned) {
+          if (!group.asks) attempt(group, change, texts, at)
+          const resting = rest()
+          if (resting) await resting
+        }
+      } finally {
+        telling = undefined
+        over.resolve()
       }
-      telling = undefined
-      over.resolve()
     },
 
     sizes: () => ({

@@ -81,11 +81,9 @@ export function createGroup(app: App, topic: Topic, caller: Caller, key: string)
 }
 
 /** Equal for subscribers who agree in all that decides what they hear, and how it reads. */
-export function groupKey({ collection, query, filter, authFields, key }: Topic, caller: Caller): string {
+export function groupKey({ alone, authFields, key }: Topic, caller: Caller): string {
   const { actor } = caller
   if (actor.kind !== 'record') return JSON.stringify([actor.kind, isSuperuser(caller), key])
-  // Expanded records and e-mails are shown by rules of their own, which may read anything of him.
-  const alone = collection.type === 'auth' || Boolean(query.expand) || filter?.discreet !== undefined
   const auth = contextAuth(caller)
   const values = authFields.map((field) => (auth?.[field] === undefined ? [] : [auth[field]]))
   const who = alone ? [actor.collection.name, actor.record.id] : null

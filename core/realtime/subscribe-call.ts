@@ -10,6 +10,8 @@ export type SubscribeCall = {
 
 const TOPICS_MAX = 1000
 const TOPIC_LENGTH_MAX = 2500
+/** Of all topics together. PocketBase has no such limit; here a filter is kept ready, at many times its length. */
+const LENGTH_MAX = 250_000
 
 /** A stream may go from guest to a record once; afterwards it stays with it. */
 export function refuseOtherIdentity(before: Caller, now: Caller): void {
@@ -41,4 +43,12 @@ export function checkSubscribe({ clientId, topics }: SubscribeCall): void {
   if (topics.length > TOPICS_MAX) throw new BadRequest(undefined, { subscriptions: tooLong(TOPICS_MAX) })
   const long = topics.findIndex((topic) => topic.length > TOPIC_LENGTH_MAX)
   if (long >= 0) throw new BadRequest(undefined, { subscriptions: { [long]: tooLong(TOPIC_LENGTH_MAX) } })
+  const length = topics.reduce((sum, topic) => sum + topic.length, 0)
+  if (length > LENGTH_MAX)
+    throw new BadRequest(undefined, {
+      subscriptions: {
+        code: 'validation_length_too_long',
+        message: `The topics together have ${length} characters; at most ${LENGTH_MAX} are accepted.`,
+      },
+    })
 }

@@ -29,9 +29,23 @@ export type Topic = {
   trusted: boolean
   /** The fields of the caller's record that rule and filter read. */
   authFields: readonly string[]
+  /** What it shows of others is decided by rules that may read anything of the caller. */
+  alone: boolean
   /** Equal for topics that tell the same, whatever they are called. */
   key: string
+  /** What is large has been let go; it must be read again to be of use. */
+  nameOnly?: true
 }
+
+/** A topic that will tell nothing, as it is kept in case that changes: a filter takes many times its length. */
+export const nameOnly = (topic: Topic): Topic => ({
+  ...topic,
+  filter: undefined,
+  pick: undefined,
+  query: {},
+  headers: {},
+  nameOnly: true,
+})
 
 /**
  * `COLL/*`, `COLL/ID` or `COLL`, with `?options=<JSON>` behind it. Unknown topics and broken filters are
@@ -57,7 +71,10 @@ export function readTopic(app: App, name: string, caller: Caller): Topic | undef
     const key = JSON.stringify([collection.id, record, query.filter, query.expand, query.fields, request])
     const trusted = isSuperuser(caller)
     const pick = pickerOf(query.fields)
-    return { name, collection, record, rule, query, headers, filter, pick, trusted, authFields, key }
+    // Expanded records, e-mails, and records that a filter asks of.
+    const alone = collection.type === 'auth' || Boolean(query.expand) || filter?.discreet !== undefined
+    const asked = { name, collection, record, rule, query, headers, filter, pick }
+    return { ...asked, trusted, authFields, alone, key }
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error

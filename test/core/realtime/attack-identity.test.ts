@@ -126,6 +126,42 @@ describe('subscribers are told apart', () => {
   })
 })
 
+describe('a topic that can tell nothing', () => {
+  it('is taken up with its filter and fields once it can, and let go of again', async () => {
+    await withRules(NAME, { list: '@request.auth.name = "two"' }, async (app) => {
+      const stream = await openInProcess(app)
+      const topic = topicOf(TOPIC, { filter: 'reason = "in"', fields: 'reason' })
+      await stream.subscribe([topic], actorOf(app, 'users', ann))
+      const two = { ...ann, name: 'two' }
+      const both = () => ['in', 'out'].map((reason) => changeOf(NAME, null, exception(reason)))
+      await app.realtime.heard(both())
+      await app.realtime.heard([
+        changeOf('users', ann, two),
+        ...both(),
+        changeOf('users', two, ann),
+        ...both(),
+      ])
+      await app.realtime.heard([changeOf('users', ann, two), ...both()])
+      expect(stream.heard).toEqual(Array(2).fill('create undefined in'))
+    })
+  })
+
+  it('costs a stranger little memory and others none', async () => {
+    await withRules(NAME, { list: '@request.auth.id != ""' }, async (app) => {
+      const filter = Array.from({ length: 100 }, (_, at) => `reason="${at}"`).join('||')
+      const options = `{"query":{"filter":${JSON.stringify(filter)}}}`
+      const topics = Array.from({ length: 150 }, (_, at) => `${TOPIC}?n=${at}&options=${options}`)
+      const [stranger, known] = [await openInProcess(app), await openInProcess(app)]
+      await stranger.subscribe(topics)
+      expect(app.realtime.sizes()).toMatchObject({ groups: 0, indexed: 0 })
+      await known.subscribe(topics, actorOf(app, 'users', ann))
+      expect(app.realtime.sizes()).toMatchObject({ groups: 1 })
+      const tooMany = [...topics, ...topics.map((topic) => `${topic}x`)]
+      await expect(stranger.subscribe(tooMany)).rejects.toMatchObject({ status: 400 })
+    })
+  })
+})
+
 describe('a change of the auth record', () => {
   it('from before the stream began, told late, takes nothing from it', async () => {
     await withRules(NAME, { list: '@request.auth.id != ""' }, async (app) => {
