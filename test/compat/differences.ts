@@ -63,6 +63,10 @@ export const differences = {
     why: 'A strftime that cannot give anything (no such format, no date) is refused; there, it is null.',
     only: /^(status: here 400|body\.)/,
   },
+  'missing-related': {
+    why: 'Where all related records must have a value, one that leads nowhere has it not; there, = overlooks it.',
+    only: /^body\.(items|totalItems|totalPages)/,
+  },
   'json-end': {
     why: 'Something behind the JSON value makes it no JSON; there, it is not looked at.',
     only: /^(status: here 400|body\.)/,

@@ -16,12 +16,8 @@ export type RealPocketBase = AsyncDisposable & { url: string; superuser: string;
  * one that TEST_POCKETBASE names.
  */
 export async function startPocketBase(): Promise<RealPocketBase> {
-  const program = await findPocketBase(process.env.TEST_POCKETBASE).catch((error: Error) => {
-    throw new Error(
-      `${error.message.replace('--pocketbase PATH', 'TEST_POCKETBASE=PATH npx vitest run test/compat')}`,
-      { cause: error },
-    )
-  })
+  const how = 'TEST_POCKETBASE=PATH npx vitest run test/compat'
+  const program = await findPocketBase(process.env.TEST_POCKETBASE, how)
   await using parts = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-compat-'))
   parts.defer(() => rm(folder, { recursive: true, force: true }))

@@ -22,6 +22,7 @@ const things = of('things', 'thing', [
   { title: 'numbers', note: '42', data: { a: '1', key: { sub: 5 } }, amount: 42, whole: 42, ratio: 42 },
   { title: 'empty', note: '' },
   { title: 'html', note: '<p>Some <b>bold</b> text &amp; more <script>x()</script> of it</p>', data: 'true' },
+  { title: 'boxless', other: id('thing', 1) },
 ])
 
 const boxes = of('boxes', 'box', [

@@ -132,4 +132,5 @@ export const deliberate: Case[] = [
     ['strftime("%Y", title) = ""', 'strftime("%Q", at) = ""', 'strftime("%Y", at, "nonsense") = ""'],
     'strftime',
   ),
+  ...filters('root', 'things', ['things_via_other.boxes_via_thing.open = true'], 'missing-related'),
 ]

@@ -131,6 +131,42 @@ const SORTS = [
   ],
 ]
 
+const COLLECTIONS: Record<string, string>[] = [
+  ...[
+    'name',
+    '-name',
+    'type,name',
+    '-type,-name',
+    'system,id',
+    'id',
+    '-id',
+    'nothing',
+    'fields',
+    'name,',
+    '',
+  ].map((sort) => ({ sort: sort === '' ? 'name' : sort })),
+  ...[
+    'name = "users"',
+    'name ~ "BOX"',
+    'type = "auth" && system = false',
+    'id = "_pb_users_auth_"',
+    'name !~ "_"',
+  ].map((filter) => ({ filter, sort: 'name' })),
+  ...['nothing = 1', 'name = ', 'fields = 1', 'listRule = ""', 'name.x = 1', 'name:nope = "users"'].map(
+    (filter) => ({ filter }),
+  ),
+  { sort: 'name', page: '2', perPage: '5' },
+  { sort: 'name', perPage: '3', skipTotal: '1' },
+  { sort: 'name', perPage: 'x' },
+  { sort: 'name', page: '99' },
+]
+const schemas = (query: Record<string, string>): Case => ({
+  title: `root lists collections ${JSON.stringify(query)}`,
+  steps: [
+    { as: 'root', method: 'GET', path: `/api/collections?fields=id,name,type&${new URLSearchParams(query)}` },
+  ],
+})
+
 /** Chapter 5.1 to 5.3: pages and their order. */
 export const lists: Case[] = [
   ...PAGES.map((query) => list('guest', 'things', { ...query, fields: 'id,title' })),
@@ -150,7 +186,17 @@ export const lists: Case[] = [
     list('agent', 'package_exceptions', { sort, fields: 'id,package_name' }),
     list('root', 'package_exceptions', { sort, fields: 'id,package_name' }),
   ]),
+  ...COLLECTIONS.map((query) => schemas({ ...query, filter: query.filter ?? 'system = false' })),
   ...each([
+    'root GET /api/collections/users?fields=id,name,type,system,authRule,passwordAuth',
+    'root GET /api/collections/USERS?fields=id,fields.name,indexes',
+    'root GET /api/collections/_pb_users_auth_?fields=listRule,viewRule,createRule,updateRule,deleteRule',
+    'root GET /api/collections/things?fields=id,fields',
+    'root GET /api/collections/_superusers?fields=id,name,type,system,fields,indexes',
+    'root GET /api/collections/nothing',
+    'root HEAD /api/collections/users',
+    'root POST /api/collections/users',
+    'root GET /api/collections/users/x',
     'guest GET vaults?filter=nonsense',
     'guest GET boxes?perPage=x',
     'guest GET boxes?sort=nothing',

@@ -2,7 +2,8 @@ import type { Random } from '../../core/filter/random.ts'
 import { FIELDS, type Kind, TARGETS } from './shape.ts'
 import { box, DATES, KINDS, NUMBERS, TEXTS, thing } from './values.ts'
 
-type Path = { text: string; kind: Kind; many: boolean }
+/** `many`: it may lead to several records; `gaps`: of which some may have nothing further on. */
+type Path = { text: string; kind: Kind; many: boolean; gaps: boolean; hops: number }
 
 /** A field of the collection or of one that relations lead to. */
 export function path(random: Random, collection: string, depth = 0): Path {
@@ -10,7 +11,9 @@ export function path(random: Random, collection: string, depth = 0): Path {
   if (depth < 3 && random.chance(0.3)) {
     const step = random.pick(Object.keys(targets))
     const rest = path(random, targets[step] as string, depth + 1)
-    return { ...rest, text: `${step}.${rest.text}`, many: rest.many || step.includes('_via_') }
+    const many = step.includes('_via_')
+    const gaps = rest.gaps || (many && rest.hops > 0)
+    return { ...rest, text: `${step}.${rest.text}`, many: rest.many || many, gaps, hops: rest.hops + 1 }
   }
   const fields = FIELDS[collection] ?? {}
   const name = random.pick(Object.keys(fields))
@@ -20,9 +23,12 @@ export function path(random: Random, collection: string, depth = 0): Path {
       text: `${name}.${random.pick(['a', 'b', 'b.0', '0', '1', 'a.b', 'nothing'])}`,
       kind,
       many: false,
+      gaps: false,
+      hops: 0,
     }
-  if (kind === 'text' && random.chance(0.1)) return { text: `${name}:lower`, kind, many: false }
-  return { text: name, kind, many: false }
+  if (kind === 'text' && random.chance(0.1))
+    return { text: `${name}:lower`, kind, many: false, gaps: false, hops: 0 }
+  return { text: name, kind, many: false, gaps: false, hops: 0 }
 }
 
 const quoted = (text: string, random: Random) =>
@@ -64,7 +70,9 @@ function comparison(random: Random, collection: string, trusted: boolean): strin
   const ordered = ['text', 'number', 'date', 'select'].includes(left.kind) && random.chance(0.3)
   const operator = random.pick(like ? LIKE : ordered ? ORDER : EQUAL)
   const right = like ? quoted(random.pick(TEXTS), random) : constant(random, left.kind, ordered)
-  const any = (left.many && (!trusted || random.chance(0.5))) || random.chance(0.05) ? '?' : ''
+  // Where all are asked about, the two see what is hidden and what is missing each in its own way.
+  const apart = left.many && (!trusted || (left.gaps && operator === '='))
+  const any = apart || random.chance(left.many ? 0.5 : 0.05) ? '?' : ''
   const [a, b] = !like && random.chance(0.1) ? [right, left.text] : [left.text, right]
   return `${a} ${any}${operator} ${b}`
 }
