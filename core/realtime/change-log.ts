@@ -155,7 +155,6 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
 
   const begin = async () => {
     if (running) return
-    stopped = false
     // What was being read when the last one left would set the place back.
     await reading
     const [now] = await database.run<{ xid: string; snapshot: string }>(
@@ -181,6 +180,7 @@ export function createChangeLog(database: Database, listener: Listener, log: Log
   return {
     wake,
     start() {
+      stopped = false
       starting ??= begin().finally(() => {
         starting = undefined
       })

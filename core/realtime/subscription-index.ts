@@ -68,7 +68,8 @@ export function createSubscriptionIndex<T>(): SubscriptionIndex<T> {
       }
       const [first] = sets
       // Not the sets themselves: who is asked may leave. One that asks for either of two fields is found by both.
-      return first && sets.length === 1 ? [...first] : new Set(sets.flatMap((entries) => [...entries]))
+      if (sets.length < 2) return first ? [...first] : []
+      return new Set(sets.flatMap((entries) => [...entries]))
     },
 
     size: () => places.size + rest.size + shelves.size,

@@ -94,3 +94,24 @@ it.each([
     stream.close()
   },
 )
+
+it('streams are kept open while the database is away', async () => {
+  const sent: string[] = []
+  const send = (text: string) => sent.push(text) > 0
+  const { id, close } = await app.realtime.connect({
+    send,
+    isStalled: () => false,
+    end: () => sent.push('end'),
+  })
+  const actor = { kind: 'record' as const, collection: app.registry.need('users'), record: ann }
+  const caller = { ...systemCaller, actor }
+  const identity = { actor, expires: 2 ** 40, refreshable: false }
+  await app.realtime.subscribe({ clientId: id, topics: TOPICS }, identity, caller)
+  isAway = () => true
+  await app.realtime.recheck()
+  isAway = () => false
+  expect(sent.slice(1)).toEqual([':\n\n'])
+  await app.realtime.recheck()
+  expect(sent.slice(1)).toEqual([':\n\n', ':\n\n'])
+  close()
+})
