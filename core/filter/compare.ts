@@ -1,4 +1,4 @@
-import { likeMatcher, patternOf, patternOfField } from './like.ts'
+import { boundedMatcher, patternOf, patternOfField } from './like.ts'
 import type { Operator } from './syntax.ts'
 import { compareText, numericIfPossible, type Value } from './value.ts'
 
@@ -13,7 +13,8 @@ export type Side = { value: Value; source: Source }
  * - Numbers compare with numbers and text with text (by its UTF-8 bytes); between the two nothing holds but `!=`.
  *   Only a known text that is a number becomes one, where it meets a number or bool column.
  * - Null and "" are the same to `=`, except where a json field takes part. `!=` is always the opposite of `=`.
- * - Null has no place in an order and no text: `<`, `~`, `!~` and their kin do not hold for it.
+ * - Null has no place in an order and no text: `<`, `~`, `!~` and their kin do not hold for it. Nor do `~` and `!~`
+ *   for a text that is too long for its pattern.
  */
 export function holds(op: Operator, left: Side, right: Side): boolean {
   if (op === '!=') return !holds('=', left, right)
@@ -44,7 +45,7 @@ function orderOf(a: string | number, b: string | number): number | undefined {
   return typeof a === 'string' && typeof b === 'string' ? compareText(a, b) : undefined
 }
 
-const matcherOf = (side: Side) => likeMatcher(patternFrom(side))
+const matcherOf = (side: Side) => boundedMatcher(patternFrom(side))
 
 /** What stands to the right of a `~`: of a text as written, else anything that holds the value. */
 export const patternFrom = ({ value, source }: Side): string =>

@@ -61,6 +61,28 @@ export function likeMatcher(pattern: string): (text: string) => boolean {
   }
 }
 
+/**
+ * Bytes of text times bytes of pattern. PostgreSQL does not look at its time limit while it matches: a megabyte searched
+ * for half of one would keep a connection for hours.
+ */
+export const WORK_MAX = 50_000_000
+/** No text is so long that a pattern of so many bytes is too much for it. */
+const SHORT_BYTES = 47
+
+/** The longest text, in bytes, that is searched for a pattern. */
+export function searchedMax(pattern: string): number {
+  const bytes = Buffer.byteLength(pattern)
+  return bytes <= SHORT_BYTES ? Number.POSITIVE_INFINITY : Math.floor(WORK_MAX / bytes)
+}
+
+/** As `likeMatcher`, but undefined for texts too long to be searched: neither `~` nor `!~` holds for them. */
+export function boundedMatcher(pattern: string): (text: string) => boolean | undefined {
+  const matches = likeMatcher(pattern)
+  const max = searchedMax(pattern)
+  if (max === Number.POSITIVE_INFINITY || endsInEscape(pattern)) return matches
+  return (text) => (Buffer.byteLength(text) > max ? undefined : matches(text))
+}
+
 /** Longer than any literal step, which is one character. */
 const ANY_ONE = 'any one'
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { holds, patternFrom, read, type Side } from './compare.ts'
-import { endsInEscape } from './like.ts'
+import { endsInEscape, searchedMax, WORK_MAX } from './like.ts'
 import { type Column, lower } from './sql-column.ts'
 import { FALSE, not, TRUE } from './sql-logic.ts'
 import type { Operator } from './syntax.ts'
@@ -87,10 +87,18 @@ function like(op: '~' | '!~', left: Term, right: Term): SQL {
   if ([left, right].some((term) => !isColumn(term) && term.value === null)) return FALSE
   const subject = isColumn(left) ? lower(left.shown) : lowered(String(left.value))
   const operator = sql.raw(op === '~' ? 'like' : 'not like')
-  if (isColumn(right)) return sql`${subject} ${operator} '%' || ${lower(right.shown)} || '%' escape '\\'`
+  if (isColumn(right)) {
+    const pattern = sql`'%' || ${lower(right.shown)} || '%'`
+    const work = sql`octet_length(${subject})::float8 * octet_length(${pattern})`
+    return sql`case when ${work} <= ${sql.raw(String(WORK_MAX))} then ${subject} ${operator} ${pattern} escape '\\' end`
+  }
   const pattern = patternFrom(right)
   if (endsInEscape(pattern)) return op === '~' ? FALSE : sql`${subject} is not null`
   const matches = (text: SQL) => sql`${text} ${operator} ${lowerAscii(pattern)}::text escape '\\'`
+  const max = searchedMax(pattern)
+  // CASE, since nothing else keeps PostgreSQL from searching first.
+  if (max !== Number.POSITIVE_INFINITY)
+    return sql`case when octet_length(${subject}) <= ${sql.raw(String(max))} then ${matches(subject)} end`
   if (op === '!~' || !isColumn(left) || !left.text || left.json) return matches(subject)
   // The text as it is adds nothing, but of it the planner knows how many match, and most need no lowering then.
   return sql`(${matches(left.text)} or ${matches(subject)})`

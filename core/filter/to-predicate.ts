@@ -1,7 +1,7 @@
 import { holds, type Side } from './compare.ts'
 import { fieldValue } from './field-value.ts'
 import { isKnown, knownSide, neverEqual } from './known.ts'
-import { likeMatcher, patternOf } from './like.ts'
+import { boundedMatcher, patternOf } from './like.ts'
 import {
   type Changed,
   type Comparison,
@@ -52,7 +52,7 @@ function comparison(node: Comparison): Predicate {
 
 /** The usual `~`: its pattern is compiled once. */
 function likeConstant(op: '~' | '!~', left: Reader, pattern: string | number | boolean): Predicate {
-  const matches = likeMatcher(patternOf(valueFrom(pattern) ?? ''))
+  const matches = boundedMatcher(patternOf(valueFrom(pattern) ?? ''))
   return (record, context) => {
     const { value } = left(record, context)
     return value !== null && matches(String(value)) === (op === '~')

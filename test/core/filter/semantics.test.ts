@@ -302,3 +302,28 @@ it('a text of the caller is read at once where a number is meant, however many d
   expect(one?.(blank, context({ body: { n: `${'1'.repeat(1_000_000)}x` } }))).toBe(false)
   expect(performance.now() - start).toBeLessThan(1000)
 })
+
+it('a text that would take too long to be searched is neither like nor unlike', async () => {
+  const long = (length: number) => 'a'.repeat(length)
+  const filters = ['data ~ extra', 'data !~ extra', `data ~ "${long(3000)}b"`, `data !~ "${long(3000)}b"`]
+  const conditions = filters.map((filter) =>
+    toSql(compile(filter, ruleScope), context(), { alias: tasks.name }),
+  )
+  const rows = [
+    task({ id: 'long', data: long(900_000), extra: `${long(400_000)}b` }),
+    task({ id: 'short', data: long(9_000), extra: `${long(900)}b` }),
+  ]
+  const other = await openFilterDatabase()
+  try {
+    await other.create(tasks)
+    await other.insert(tasks, rows)
+    expect(await other.holding(tasks, conditions)).toEqual(['0000', '0101'])
+  } finally {
+    await other.close()
+  }
+  const inMemory = filters.slice(2).map((filter) => toPredicate(compile(filter, ruleScope)))
+  expect(rows.map((row) => inMemory.map((one) => one?.(row, context())))).toEqual([
+    [false, false],
+    [false, true],
+  ])
+})
