@@ -6,7 +6,7 @@ import { type Engine, startEngine } from '../engine.ts'
 let engine: Engine
 beforeAll(async () => {
   engine = await startEngine()
-})
+}, 40_000)
 afterAll(() => engine[Symbol.asyncDispose]())
 
 it('large changes are read a few at a time, in order, each once', async () => {
@@ -29,7 +29,7 @@ it('large changes are read a few at a time, in order, each once', async () => {
        from generate_series(1, 30) as n`,
     )
     log.wake()
-    await expect.poll(() => batches.flat().length).toBe(30)
+    await expect.poll(() => batches.flat().length, { timeout: 15_000 }).toBe(30)
     expect(batches.flat().map(({ record }) => record)).toEqual(
       Array.from({ length: 30 }, (_, at) => `record ${at + 1}`),
     )
@@ -40,9 +40,9 @@ it('large changes are read a few at a time, in order, each once', async () => {
       from generate_series(1, 1200) as n`
     await database.run(small)
     log.wake()
-    await expect.poll(() => batches.flat().length, { timeout: 5000 }).toBe(1230)
+    await expect.poll(() => batches.flat().length, { timeout: 15_000 }).toBe(1230)
     expect(batches.at(-1)?.at(-1)?.record).toBe('small 1200')
   } finally {
     log.stop()
   }
-})
+}, 40_000)
