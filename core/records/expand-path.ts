@@ -20,7 +20,7 @@ const DEPTH_MAX = 6
 /** PocketBase has no such limit. Each path costs up to six statements. */
 const PATHS_MAX = 50
 
-const BACK = [/^(\w+)_via_(\w+)$/, /^(\w+)\((\w+)\)$/]
+const VIA = '_via_'
 
 /**
  * The relations that a comma list of dotted paths names, those that begin alike in one tree. A path with anything
@@ -71,15 +71,25 @@ function resolveStep(app: App, from: Collection, key: string): Step | undefined 
     const target = app.registry.need(own.target)
     return { key, target, field: key, direction: 'forth', single: true, next: [] }
   }
-  const [, name, field] = BACK.map((form) => form.exec(key)).find((match) => match !== null) ?? []
-  const target = name ? app.registry.find(name) : undefined
-  const relation = field ? target?.fields.get(field) : undefined
-  if (!target || !field || !relation?.target || relation.hidden) return undefined
+  const [name = '', field = ''] = backOf(key)
+  const target = app.registry.find(name)
+  const relation = target?.fields.get(field)
+  if (!target || !relation?.target || relation.hidden) return undefined
   if (app.registry.need(relation.target) !== from) return undefined
   const single = target.indexes.some(
     ({ unique, fields: [first, ...rest] }) => unique && first === field && rest.length === 0,
   )
   return { key, target, field, direction: 'back', single, next: [] }
+}
+
+/** Of `COLL_via_FIELD` and `COLL(FIELD)` the two names. By hand: an expression would try every `_via_` in turn. */
+function backOf(key: string): [name: string, field: string] | [] {
+  if (key.endsWith(')')) {
+    const open = key.indexOf('(')
+    return open < 0 ? [] : [key.slice(0, open), key.slice(open + 1, -1)]
+  }
+  const via = key.lastIndexOf(VIA)
+  return via < 0 ? [] : [key.slice(0, via), key.slice(via + VIA.length)]
 }
 
 function graft(steps: Step[], [first, ...rest]: Step[]): void {

@@ -203,4 +203,10 @@ describe('an expand that asks too much', () => {
     expect(changed.body).toMatchObject({ hostname: 'new' })
     expect(changed.body).not.toHaveProperty('expand')
   })
+
+  it('with a name that could be read in many ways is answered at once', async () => {
+    const start = performance.now()
+    await ask(records('package_exceptions', exception), `${'a_via_'.repeat(15_000)}-`)
+    expect(performance.now() - start).toBeLessThan(1000)
+  })
 })
