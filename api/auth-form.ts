@@ -2,6 +2,7 @@ import type { App } from '../core/app.ts'
 import { unreadableForm } from '../core/auth/form.ts'
 import type { Collection } from '../core/collection.ts'
 import { BadRequest, NotFound } from '../core/errors.ts'
+import { toText } from '../core/fields/text.ts'
 import { withBody } from './body/read.ts'
 import type { RequestContext } from './env.ts'
 
@@ -48,4 +49,4 @@ export async function withForm<T>(
 
 /** Forms know no numbers: a password of digits is text. */
 export const asTexts = (body: Record<string, unknown>): Record<string, string> =>
-  Object.fromEntries(Object.entries(body).map(([name, value]) => [name, String(value)]))
+  Object.fromEntries(Object.entries(body).map(([name, value]) => [name, toText(value)]))

@@ -1,3 +1,4 @@
+import { toText } from '../core/fields/text.ts'
 import { rateLimit } from '../core/rate-limit.ts'
 
 /** A person who mistypes gets through; a list of passwords does not. */
@@ -19,7 +20,7 @@ export function loginLimit(): LoginLimit {
   const perAccount = rateLimit(TRIES_PER_ACCOUNT, WINDOW_SECONDS)
   const perAddress = rateLimit(TRIES_PER_ADDRESS, WINDOW_SECONDS)
   const keyOf = (address: string, collection: string, identity: unknown) =>
-    `${address} ${collection} ${String(identity ?? '').slice(0, IDENTITY_LENGTH_MAX)}`
+    `${address} ${collection} ${toText(identity).slice(0, IDENTITY_LENGTH_MAX)}`
   return {
     async spend(address, collection, identity) {
       await perAddress.spend(address)

@@ -1,5 +1,6 @@
 import { enrolmentTokens } from '../collections/enrolment-tokens.ts'
 import { BadRequest, Forbidden } from '../core/errors.ts'
+import { toText } from '../core/fields/text.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { randomText, sha256 } from '../core/id.ts'
 import { callerFrom } from '../core/records/actor.ts'
@@ -14,7 +15,7 @@ export default hooksFor(enrolmentTokens, {
     const user = callerFrom(caller, 'users')
     if (callerFrom(caller, 'agents')) throw new Forbidden('Agents cannot enrol other agents.')
     // A superuser is no user: he says whose hosts these will be.
-    record.user_id = user?.id ?? String(body.user_id ?? '')
+    record.user_id = user?.id ?? toText(body.user_id)
     if (record.user_id === '')
       throw new BadRequest('Failed to create record.', {
         user_id: { code: 'validation_required', message: 'Say whose agents the token enrols.' },

@@ -29,7 +29,7 @@ export function refuseUnreadable<R extends object>(
       stored[field] === false &&
       input !== false &&
       input !== 0 &&
-      !NO.has(String(input))
+      (typeof input === 'object' || !NO.has(String(input)))
     )
       errors[field] = { code: 'validation_invalid_value', message: 'Must be true or false.' }
   }

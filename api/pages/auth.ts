@@ -7,6 +7,7 @@ import { passwordProblem } from '../../core/auth/password.ts'
 import { confirmPasswordReset } from '../../core/auth/password-reset.ts'
 import { confirmVerification } from '../../core/auth/verification.ts'
 import { AppError } from '../../core/errors.ts'
+import { toText } from '../../core/fields/text.ts'
 import { asTexts } from '../auth-form.ts'
 import { withBody } from '../body/read.ts'
 import type { Env, RequestContext } from '../env.ts'
@@ -106,11 +107,11 @@ export function authPages(app: App, tries: LoginLimit, mails: MailLimit) {
         withBody(app, c, undefined, async ({ body }) => {
           const { address } = c.var.caller
           await mails.visit(address)
-          const token = String(body.token ?? '')
+          const token = toText(body.token)
           const bearer = await isGood(token, form.type)
           if (!bearer) return refuse(c)
           const { collection, record, claims } = bearer
-          const problem = form.type === 'passwordReset' && passwordProblem(String(body.password ?? ''))
+          const problem = form.type === 'passwordReset' && passwordProblem(toText(body.password))
           const email = claims.newEmail ?? claims.email
           if (problem) return show(c, form, token, email, problem)
           try {

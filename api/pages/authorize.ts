@@ -5,6 +5,7 @@ import { identify } from '../../core/auth/identify.ts'
 import { loginWithPassword } from '../../core/auth/login.ts'
 import type { StoredRecord } from '../../core/collection.ts'
 import { AppError } from '../../core/errors.ts'
+import { toText } from '../../core/fields/text.ts'
 import { parseTime } from '../../core/time.ts'
 import { withBody } from '../body/read.ts'
 import type { DeviceApproval } from '../device-approval.ts'
@@ -64,7 +65,7 @@ export function authorize(app: App, tries: LoginLimit, codes: DeviceApproval) {
     .get('/agent/authorize', (c) => signIn(c, c.req.query('user_code') ?? ''))
     .post('/agent/authorize', (c) =>
       withBody(app, c, undefined, async ({ body }) => {
-        const text = (name: string) => String(body[name] ?? '')
+        const text = (name: string) => toText(body[name])
         const code = text('user_code')
         const { caller } = c.var
         try {

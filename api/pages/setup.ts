@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import { html } from 'hono/html'
 import type { App } from '../../core/app.ts'
 import { AppError } from '../../core/errors.ts'
+import { toText } from '../../core/fields/text.ts'
 import { rateLimit } from '../../core/rate-limit.ts'
 import { createFirstAccounts, isFirstRun, isSetupToken } from '../../core/setup.ts'
 import { withBody } from '../body/read.ts'
@@ -52,7 +53,7 @@ export function setup(app: App, publicUrl: () => string) {
     .post('/setup', (c) =>
       withBody(app, c, undefined, async ({ body }) => {
         await tries.spend(c.var.caller.address)
-        const text = (name: string) => String(body[name] ?? '')
+        const text = (name: string) => toText(body[name])
         const token = text('token')
         if (!(await isFirstRun(app)) || !(await isSetupToken(app.database, token))) return refuse(c)
         const account = {

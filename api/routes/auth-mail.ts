@@ -8,6 +8,7 @@ import { confirmPasswordReset, requestPasswordReset } from '../../core/auth/pass
 import * as verification from '../../core/auth/verification.ts'
 import type { Collection } from '../../core/collection.ts'
 import { BadRequest } from '../../core/errors.ts'
+import { toText } from '../../core/fields/text.ts'
 import { authCollectionOf, collectionOf, withForm } from '../auth-form.ts'
 import type { Env } from '../env.ts'
 import type { LoginLimit } from '../login-limit.ts'
@@ -83,7 +84,7 @@ export function authMail(app: App, tries: LoginLimit, mails: MailLimit, linkTo: 
         const { address } = c.var.caller
         await mails.visit(address)
         // It takes a password, and so it is a way to guess one.
-        const id = app.tokens.peek(String(body.token ?? ''))?.id
+        const id = app.tokens.peek(toText(body.token))?.id
         if (id) await tries.spend(address, collection.name, id)
         await emailChange.confirmEmailChange(app, collection, body, c.var.caller)
         return c.body(null, 204)
