@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { ownEnvironment, ROOT } from './as-started.ts'
 import { HOST } from './contestant.ts'
 
 const START_MS = 60_000
@@ -30,7 +31,7 @@ export async function startChild(
   args: string[],
   port: number,
 ): Promise<ChildServer> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { cwd: ROOT, env: ownEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] })
   parts.defer(() => end(child))
   let output = ''
   for (const stream of [child.stdout, child.stderr])

@@ -2,20 +2,19 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ROOT, startArguments } from './as-started.ts'
 import { type ChildServer, freePort, startChild } from './child-server.ts'
 import { type Contestant, call, EMAIL, HOST, PASSWORD, REASON, signIn } from './contestant.ts'
 
 const LINK_MS = 10_000
-const ROOT = new URL('..', import.meta.url).pathname
 
 /** Our server as it is started for use, with its embedded PostgreSQL, on a data folder of its own. */
 export async function startPatchbase(parts: AsyncDisposableStack): Promise<Contestant> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-bench-'))
   parts.defer(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
-  const main = ['--import', join(ROOT, 'check-node.mjs'), join(ROOT, 'api/main.ts')]
   const options = ['--data-dir', join(folder, 'data'), '--port', String(port)]
-  const server = await startChild(parts, process.execPath, [...main, ...options], port)
+  const server = await startChild(parts, process.execPath, [...startArguments(), ...options], port)
 
   await createFirstAccount(port, server)
   const { token } = await signIn(port, 'users', EMAIL, PASSWORD)

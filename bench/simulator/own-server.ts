@@ -1,13 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { ownEnvironment, ROOT, startArguments } from '../as-started.ts'
 import { SimulatorError } from './errors.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const START_MS = 60_000
 const STOP_MS = 15_000
 const KEPT = 20_000
@@ -115,17 +113,3 @@ async function saying(
     await once(child, 'said', { signal: late }).catch(() => undefined)
   }
 }
-
-/** What `npm start` gives to node, flags of the engine included. */
-function startArguments(): string[] {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-    scripts: { start: string }
-  }
-  return scripts.start.replace(/^exec node /, '').split(' ')
-}
-
-/** Without the settings of a server that is in real use here: the simulator must not touch its database. */
-const ownEnvironment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(PATCHBASE_|DATABASE_URL$|REDIS_URL$)/.test(name)),
-  )
