@@ -16,6 +16,8 @@ ${cpus().length} x ${first?.model.trim()}, ${memory} GB, Linux ${release()}, Nod
 
 The clients share the machine with the server they load: ${CLIENTS} keep-alive connections from one process, all of one
 user. ${ROUNDS} rounds in turn, ours and theirs, after one that warms up; medians. A ratio above 1 is in our favour.
+Events among subscribers and memory warm themselves up, and are measured without that first round; an event's own cost
+is what its create costs more than one that is made while no stream is open.
 Compared: package_exceptions with like fields, rules and indexes; a create checks that the agent is the caller's.
 ${(2 * MATCHING).toLocaleString('en')} records to begin with, then ${SETTLE_SECONDS} s in which either may gather its statistics.
 ${ours.name} runs with its embedded PostgreSQL and full durability (fsync, synchronous commit), and each of its creates
