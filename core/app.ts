@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts'
 import type { Collection, StoredRecord } from './collection.ts'
 import type { Config } from './config.ts'
 import { type Database, type Executor, Unreachable } from './db/database.ts'
+import { fairTurns } from './fair-turns.ts'
 import type { FileStore } from './files/storage.ts'
 import type { BoundHooks, Hooks, WriteEvent, Written } from './hooks.ts'
 import type { Log } from './log.ts'
@@ -11,10 +12,14 @@ import { createMailer, type Mailer } from './mail/mailer.ts'
 import { type Broker, createBroker } from './realtime/broker.ts'
 import { type ChangeLog, createChangeLog } from './realtime/change-log.ts'
 import type { Doorbell } from './realtime/doorbell.ts'
+import { type Caller, keyOf } from './records/actor.ts'
 import { createRecords, type Records } from './records/index.ts'
 import { releaseFiles } from './records/released-files.ts'
 import { compileRules, type RuleBook } from './records/rules.ts'
 import { createRegistry, type Registry } from './registry.ts'
+
+/** Statements that clients have shaped: enough for every connection to have the next one at hand. */
+const SHAPED_AT_ONCE = 4
 
 type Settled = 'created' | 'updated' | 'deleted'
 
@@ -32,6 +37,8 @@ export type App = {
   readonly changes: ChangeLog
   readonly realtime: Broker
   readonly records: Records
+  /** Where statements run that a caller has shaped: under a time limit, and in turn with those of others. */
+  shapedBy(caller: Caller): Executor
   hooksOf(collection: Collection): Hooks
   /** A write has happened: subscribers and after-hooks hear of it once it is committed. */
   committed(executor: Executor, what: Settled, event: WriteEvent): void
@@ -70,6 +77,7 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
   )
   const pending = new WeakMap<Executor, { tell: (() => void)[]; undo: (() => Promise<void>)[] }>()
   const running = new Set<Promise<void>>()
+  const inTurn = fairTurns(SHAPED_AT_ONCE)
 
   const runAfter = async (what: Settled, written: Written) => {
     try {
@@ -112,6 +120,13 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     },
     get records() {
       return records
+    },
+    shapedBy(caller) {
+      const key = keyOf(caller)
+      return {
+        run: (text, parameters) => inTurn(key, () => database.guarded.run(text, parameters)),
+        byId: (text, id) => inTurn(key, () => database.guarded.byId(text, id)),
+      }
     },
     hooksOf: (collection) => byCollection.get(collection) ?? {},
     committed(executor, what, { collection, record, before, caller }) {

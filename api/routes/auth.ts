@@ -27,7 +27,7 @@ export function auth(app: App, tries: LoginLimit, mails: MailLimit) {
   const session = async (c: RequestContext, collection: Collection, { token, record }: Session) => {
     const self = inRightOf(c.var.caller, { kind: 'record', collection, record })
     const expand = c.req.query('expand')
-    const [shown] = await presentAll(app, app.database.guarded, collection, [record], expand, self)
+    const [shown] = await presentAll(app, app.shapedBy(self), collection, [record], expand, self)
     return c.json({ token, record: shown })
   }
 

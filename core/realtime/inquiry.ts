@@ -39,7 +39,7 @@ export function createInquiry(app: App, send: Send, disconnect: (client: Client)
     const ask = (database: Executor) =>
       holds(app, collection, record, condition, contextOf(app, group.caller), database)
     try {
-      if (condition.predicate || condition.mine) return await ask(app.database.guarded)
+      if (condition.predicate || condition.mine) return await ask(app.shapedBy(group.caller))
       return await inTurn(() => ask(app.database))
     } catch (error) {
       if (isAway(error) || !condition.mine) throw error

@@ -33,6 +33,10 @@ export const isSuperuser = ({ actor, trusted }: Caller): boolean =>
   actor.kind === 'system' ||
   (actor.kind === 'record' && actor.collection.name === SUPERUSERS)
 
+/** Whose turn it is; guests are told apart by their address. */
+export const keyOf = ({ actor, address }: Caller): string =>
+  actor.kind === 'record' ? `${actor.collection.name} ${actor.record.id}` : address
+
 /** The caller's record, if he comes from that collection. */
 export const callerFrom = ({ actor }: Caller, collection: string): StoredRecord | undefined =>
   actor.kind === 'record' && actor.collection.name === collection ? actor.record : undefined

@@ -34,7 +34,7 @@ export async function presentAll(
   try {
     const steps = parseExpand(app, collection, expand, caller)
     const placed = visible.map((record) => ({ record, times: 1 }))
-    const guarded = database === app.database ? app.database.guarded : database
+    const guarded = database === app.database ? app.shapedBy(caller) : database
     await follow({ app, database, guarded, caller, budget }, placed, steps)
     return visible
   } catch (error) {

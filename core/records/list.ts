@@ -46,7 +46,7 @@ export async function list(
   const { where, orderBy, shaped } = conditions(app, collection, query, caller)
 
   // What a client has shaped runs apart, under a time limit.
-  const database = within ?? (shaped ? app.database.guarded : app.database)
+  const database = within ?? (shaped ? app.shapedBy(caller) : app.database)
   const table = quote(collection.name)
   const condition = compile(where)
   const count = skipTotal

@@ -1,0 +1,36 @@
+/**
+ * Does work in its turn, `atOnce` at a time. Whoever waits is served by key, one of each after the other: who has a
+ * thousand things to do keeps others waiting for what is under way, and no longer.
+ */
+export function fairTurns(atOnce: number) {
+  let running = 0
+  /** Keys in the order of their next turn. */
+  const waiting = new Map<string, (() => void)[]>()
+
+  const passOn = (): void => {
+    const [first] = waiting
+    if (!first) {
+      running--
+      return
+    }
+    const [key, [next, ...others]] = first
+    waiting.delete(key)
+    if (others.length > 0) waiting.set(key, others)
+    next?.()
+  }
+
+  return async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    if (running < atOnce) running++
+    else
+      await new Promise<void>((turn) => {
+        const before = waiting.get(key)
+        if (before) before.push(turn)
+        else waiting.set(key, [turn])
+      })
+    try {
+      return await work()
+    } finally {
+      passOn()
+    }
+  }
+}
