@@ -7,11 +7,11 @@ const LITERAL = /^(?:null|true|false|["[{\d-].*)$/s
 
 /**
  * Texts that are themselves JSON are parsed; other texts, '' too, stay texts. NaN, which no JSON can be, is a text
- * that is JSON nobody could store.
+ * that is JSON nobody could store. Longer ones are not worth reading: they are refused for their length.
  */
-export function toJson(value: unknown): unknown {
+export function toJson(value: unknown, lengthMax: number): unknown {
   if (value === undefined) return null
-  if (typeof value !== 'string' || !LITERAL.test(value)) return value
+  if (typeof value !== 'string' || value.length > lengthMax || !LITERAL.test(value)) return value
   try {
     const parsed: unknown = JSON.parse(value)
     return unstorable(parsed) ? Number.NaN : parsed
@@ -29,7 +29,7 @@ export const json = <T = unknown>({ shape, maxBytes = 1_048_576, required = fals
   field<T | null>({
     kind: 'json',
     column: () => jsonColumn(),
-    convert: (input) => toJson(input) as T | null,
+    convert: (input) => toJson(input, maxBytes) as T | null,
     schema: z
       .custom<T | null>()
       .check(

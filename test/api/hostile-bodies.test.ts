@@ -30,6 +30,30 @@ const json = (body: string, path = EXCEPTIONS) =>
 const script = () => ({ name: 'x', platform_family: 'debian' })
 const uploadScript = (form: FormData) => send(records('scripts'), { body: form }, world.root.token)
 
+describe('JSON with very many keys', () => {
+  const many = (count: number) =>
+    `{${Array.from({ length: count }, (_, at) => `"k${at.toString(36)}":1`).join(',')}}`
+
+  it('is refused before anything is made of it', async () => {
+    const start = performance.now()
+    const answer = await json(many(1_000_000))
+    expect(answer).toMatchObject({ status: 400, body: { message: expect.stringMatching(/200000 keys/) } })
+    const signIn = '/api/collections/users/auth-with-password'
+    expect((await json(many(1_000_000), signIn)).status).toBe(400)
+    expect(performance.now() - start).toBeLessThan(2000)
+    // This many are read, and have nothing to say.
+    expect((await json(many(100_000))).body.message).toBe('Failed to create record.')
+  })
+
+  it('nor is the text of a field read that is too long for it', async () => {
+    const body = JSON.stringify({ reason: 'x', tags: many(1_500_000) })
+    const start = performance.now()
+    const answer = await json(body, records('enrolment_tokens'))
+    expect(performance.now() - start).toBeLessThan(2000)
+    expect(answer.body.data).toMatchObject({ tags: { code: 'validation_json_size_limit' } })
+  })
+})
+
 describe('a body that is too large', () => {
   const MEGABYTES_33 = 33 * 1_048_576
   const TOO_LARGE = { status: 413, body: { status: 413, message: 'Request entity too large.', data: {} } }

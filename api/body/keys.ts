@@ -1,12 +1,10 @@
-/** Whether an object in a JSON text names a key twice: what one reader takes the next may not. */
-export const hasDuplicateKeys = (text: string, parsed: unknown): boolean => writtenKeys(text) !== keys(parsed)
-
-/** Strings in front of a colon, which in JSON are keys. */
-function writtenKeys(text: string): number {
+/** Strings in front of a colon, which in JSON are keys. Of what is no JSON, any number. */
+export function writtenKeys(text: string): number {
   let count = 0
   for (let start = text.indexOf('"'); start >= 0; ) {
     let end = text.indexOf('"', start + 1)
     while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+    if (end < 0) return count
     let next = end + 1
     while (' \t\r\n'.includes(text[next] ?? '.')) next++
     if (text[next] === ':') count++
@@ -21,7 +19,8 @@ function isEscaped(text: string, quote: number): boolean {
   return (quote - at) % 2 === 1
 }
 
-function keys(value: unknown): number {
+/** The keys of all objects in a value: fewer than were written where one of them names a key twice. */
+export function keys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   if (Array.isArray(value)) return value.reduce((sum, item) => sum + keys(item), 0)
   const own = Object.values(value)
