@@ -1,7 +1,7 @@
 import { decimal } from '../../core/decimal.ts'
 import { BadRequest } from '../../core/errors.ts'
 import { refuseText } from './hostile.ts'
-import { parseJson } from './json.ts'
+import { countKeys, parseJson } from './json.ts'
 
 const PAIRS_MAX = 10_000
 const PAYLOAD = '@jsonPayload'
@@ -31,8 +31,10 @@ export function formValues(pairs: readonly [string, string][]): Record<string, u
     if (Array.isArray(before)) before.push(value)
     else body.set(key, before === undefined ? value : [before, value])
   }
-  for (const [key, text] of pairs)
-    if (key === PAYLOAD) for (const [name, value] of Object.entries(parseJson(text))) body.set(name, value)
+  const payloads = pairs.filter(([key]) => key === PAYLOAD).map(([, text]) => text)
+  countKeys(...payloads)
+  for (const payload of payloads)
+    for (const [name, value] of Object.entries(parseJson(payload))) body.set(name, value)
   return Object.fromEntries(body)
 }
 

@@ -5,10 +5,16 @@ import { keys, writtenKeys } from './keys.ts'
 /** An object of millions takes many seconds to make and to copy, and everybody else waits. */
 const KEYS_MAX = 200_000
 
+/** How many keys these texts have together; throws BadRequest for too many. */
+export function countKeys(...texts: string[]): number {
+  const count = texts.reduce((sum, text) => sum + writtenKeys(text), 0)
+  if (count > KEYS_MAX) throw new BadRequest(`The JSON has more than ${KEYS_MAX} keys; send it in parts.`)
+  return count
+}
+
 /** A JSON object; null counts as an empty one. */
 export function parseJson(text: string): Record<string, unknown> {
-  const written = writtenKeys(text)
-  if (written > KEYS_MAX) throw new BadRequest(`The JSON has more than ${KEYS_MAX} keys; send it in parts.`)
+  const written = countKeys(text)
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -37,10 +37,13 @@ describe('JSON with very many keys', () => {
   it('is refused before anything is made of it', async () => {
     const start = performance.now()
     const answer = await json(many(1_000_000))
+    expect(performance.now() - start).toBeLessThan(2000)
     expect(answer).toMatchObject({ status: 400, body: { message: expect.stringMatching(/200000 keys/) } })
     const signIn = '/api/collections/users/auth-with-password'
     expect((await json(many(1_000_000), signIn)).status).toBe(400)
-    expect(performance.now() - start).toBeLessThan(2000)
+    const form = new URLSearchParams(Array(9).fill(['@jsonPayload', many(100_000)]))
+    const parts = await send(EXCEPTIONS, { body: form })
+    expect(parts).toMatchObject({ status: 400, body: { message: expect.stringMatching(/200000 keys/) } })
     // This many are read, and have nothing to say.
     expect((await json(many(100_000))).body.message).toBe('Failed to create record.')
   })
