@@ -6,6 +6,8 @@ import { check, field, notBlank } from './field.ts'
 const DIGITS = '\\d(?:_?\\d)*'
 /** One way to read each text: with two, a megabyte of digits would take hours. */
 const NUMERIC = new RegExp(`^[+-]?(?:${DIGITS}(?:\\.(?:${DIGITS})?)?|\\.${DIGITS})(?:e[+-]?${DIGITS})?$`, 'i')
+/** Longer texts, which the expression has no room for, are no numbers. */
+const LENGTH_MAX = 100_000
 /** Numbers to PocketBase's server, which then refuses them. */
 const ENDLESS = /^(?:nan|[+-]?inf(?:inity)?)$/i
 
@@ -16,7 +18,7 @@ export function toNumber(value: unknown): number {
   const number =
     typeof value === 'number'
       ? value
-      : typeof value === 'string' && NUMERIC.test(value)
+      : typeof value === 'string' && value.length <= LENGTH_MAX && NUMERIC.test(value)
         ? Number(value.replaceAll('_', ''))
         : 0
   return Number.isFinite(number) ? number : 0

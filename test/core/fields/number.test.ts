@@ -77,7 +77,8 @@ describe('number', () => {
 
 it('a number is read at once, however many digits there are', () => {
   const start = performance.now()
-  expect(kept(number(), `${'1'.repeat(1_000_000)}x`)).toBe(0)
+  expect(kept(number(), `${'1'.repeat(100_000 - 1)}x`)).toBe(0)
+  expect(kept(number(), '1'.repeat(30_000_000))).toBe(0)
   expect(performance.now() - start).toBeLessThan(1000)
 })
 
