@@ -1,8 +1,9 @@
 /**
  * Does work in its turn, `atOnce` at a time. Whoever waits is served by key, one of each after the other: who has a
- * thousand things to do keeps others waiting for what is under way, and no longer.
+ * thousand things to do keeps others waiting for what is under way, and no longer. With a `queue`, `each` key has so many
+ * waiting, and gets the refusal for more.
  */
-export function fairTurns(atOnce: number) {
+export function fairTurns(atOnce: number, queue?: { each: number; refusal: () => Error }) {
   let running = 0
   /** Keys in the order of their next turn. */
   const waiting = new Map<string, (() => void)[]>()
@@ -21,12 +22,14 @@ export function fairTurns(atOnce: number) {
 
   return async <T>(key: string, work: () => Promise<T>): Promise<T> => {
     if (running < atOnce) running++
-    else
+    else {
+      const before = waiting.get(key) ?? []
+      if (queue && before.length >= queue.each) throw queue.refusal()
       await new Promise<void>((turn) => {
-        const before = waiting.get(key)
-        if (before) before.push(turn)
-        else waiting.set(key, [turn])
+        before.push(turn)
+        waiting.set(key, before)
       })
+    }
     try {
       return await work()
     } finally {

@@ -1,22 +1,22 @@
 import type { App } from '../app.ts'
 import { withoutDeadlock } from '../db/without-deadlock.ts'
 import { AppError, BadRequest, Conflict, TooManyRequests } from '../errors.ts'
-import { turns } from '../turns.ts'
-import type { Caller } from './actor.ts'
+import { fairTurns } from '../fair-turns.ts'
+import { type Caller, keyOf } from './actor.ts'
 import { type BatchAnswer, type BatchRequest, perform } from './batch-request.ts'
 
 /** A batch has a connection to itself; the others of the pool are for everybody else, and for what hooks ask. */
 const AT_ONCE = 4
+/** Of one caller; their bodies are in memory. */
 const QUEUE = 50
 /** For one statement, which may wait for a lock; and for all of a batch, which may hold some. */
 const STATEMENT_MS = 3000
 const TOTAL_MS = 5000
 
-const inTurn = turns(
-  AT_ONCE,
-  QUEUE,
-  () => new TooManyRequests(1, 'Too many batches at once, please try again.'),
-)
+const inTurn = fairTurns(AT_ONCE, {
+  each: QUEUE,
+  refusal: () => new TooManyRequests(1, 'Too many batches at once, please try again.'),
+})
 
 /**
  * Carries out all requests in one transaction, or none: later ones see what earlier ones did, and nobody hears of
@@ -45,7 +45,7 @@ export function runBatch(
       return answers
     })
   // Others may have locked the same rows the other way round.
-  return inTurn(() => withoutDeadlock(attempt))
+  return inTurn(keyOf(caller), () => withoutDeadlock(attempt))
 }
 
 /** What the client did wrong is told under the request's place; what we did wrong is an error of the whole. */

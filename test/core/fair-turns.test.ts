@@ -26,3 +26,15 @@ it('goes on after a failure', async () => {
   await expect(failing).rejects.toThrow('no')
   expect(await next).toBe('yes')
 })
+
+it('refuses what is too much of one key, and of no other', async () => {
+  const inTurn = fairTurns(1, { each: 2, refusal: () => new Error('enough') })
+  const { promise: end, resolve } = Promise.withResolvers<void>()
+  const work = () => end
+  const running = [inTurn('a', work), inTurn('a', work), inTurn('a', work)]
+  await expect(inTurn('a', work)).rejects.toThrow('enough')
+  running.push(inTurn('b', work))
+  resolve()
+  await Promise.all(running)
+  await inTurn('a', work)
+})
