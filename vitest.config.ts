@@ -9,5 +9,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // A transaction of another test, in the same PostgreSQL, holds events back for as long as it lasts.
+    expect: { poll: { timeout: 10_000 } },
   },
 })

@@ -50,7 +50,7 @@ export async function openStream(server: Reachable, token?: string): Promise<Eve
       const late = setTimeout(() => {
         waiting.delete(look)
         reject(new Error(`No such event came; there were ${JSON.stringify(events.slice(-5))}.`))
-      }, 5000)
+      }, 10_000)
       const look = () => {
         const found = events.find(holds)
         if (!found) return
