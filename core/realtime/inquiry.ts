@@ -3,9 +3,10 @@ import type { App } from '../app.ts'
 import type { StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
 import { AppError } from '../errors.ts'
+import { fairTurns } from '../fair-turns.ts'
+import { keyOf } from '../records/actor.ts'
 import { presentAll } from '../records/expand.ts'
 import { holds } from '../records/holds.ts'
-import { turns } from '../turns.ts'
 import type { LoggedChange } from './change-log.ts'
 import type { Client } from './client.ts'
 import { contextOf, type Group, type Subscription } from './group.ts'
@@ -40,7 +41,7 @@ export function createInquiry(app: App, send: Send, disconnect: (client: Client)
       holds(app, collection, record, condition, contextOf(app, group.caller), database)
     try {
       if (condition.predicate || condition.mine) return await ask(app.shapedBy(group.caller))
-      return await inTurn(() => ask(app.database))
+      return await inTurn(keyOf(group.caller), () => ask(app.database))
     } catch (error) {
       if (isAway(error) || !condition.mine) throw error
       app.log.warn({ err: error, collection: collection.name }, 'The filter of a subscription failed.')
@@ -48,11 +49,7 @@ export function createInquiry(app: App, send: Send, disconnect: (client: Client)
     }
   }
 
-  const inTurn = turns(
-    RULES_AT_ONCE,
-    Number.POSITIVE_INFINITY,
-    () => new Error('There is no end to this queue.'),
-  )
+  const inTurn = fairTurns(RULES_AT_ONCE)
 
   const untilJudged = async (group: Group, change: LoggedChange, at: number, only?: Subscription) => {
     while (group.members.size > 0) {
