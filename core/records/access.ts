@@ -26,8 +26,8 @@ export async function allows(
   const rule = app.rules.of(collection, action)
   if (rule === null) return false
   if (rule === undefined) return true
-  // The record of a create has its values already.
-  const target = action === 'update' ? applyBody(collection, record, body) : record
-  const context = filterContext(caller, meantBody(collection, target, body), app.clock())
-  return holds(app, collection, record, rule, context, database)
+  // Converted once more where a rule reads it; the record of a create has its values already.
+  const meant = () =>
+    meantBody(collection, action === 'update' ? applyBody(collection, record, body) : record, body)
+  return holds(app, collection, record, rule, filterContext(caller, meant, app.clock()), database)
 }

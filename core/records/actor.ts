@@ -60,10 +60,10 @@ export const actingAs = (caller: Caller, act: string, trusted = false): Caller =
 export const inRightOf = (caller: Caller, actor: Actor): Caller =>
   Object.create(caller, { actor: { value: actor, enumerable: true } }) as Caller
 
-/** Queries and headers stay unread until a rule reads them: the caller may have to put them together first. */
+/** Body, query and headers stay unread until a rule reads them: each may have to be put together first. */
 export function filterContext(
   caller: Caller,
-  body: Record<string, unknown>,
+  body: Record<string, unknown> | (() => Record<string, unknown>),
   now: Date,
   context = caller.context ?? 'default',
 ): FilterContext {
@@ -72,9 +72,13 @@ export function filterContext(
     actor.kind === 'record'
       ? { ...actor.record, collectionName: actor.collection.name, collectionId: actor.collection.id }
       : null
+  let meant: Record<string, unknown> | undefined
   return {
     auth,
-    body,
+    get body() {
+      meant ??= typeof body === 'function' ? body() : body
+      return meant
+    },
     get query() {
       return caller.query
     },
