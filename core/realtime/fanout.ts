@@ -171,20 +171,18 @@ export function createFanout(app: App, disconnect: (client: Client) => void) {
 
     /** Tells the subscriptions of one stream what it has missed. */
     retell(subscriptions: readonly Subscription[], changes: readonly LoggedChange[]): void {
+      const hearing = subscriptions.filter(({ group }) => group)
+      if (hearing.length === 0) return
       const wanted = new Map<string, SubscriptionIndex<Subscription>>()
-      for (const subscription of subscriptions) {
-        const { group, topic } = subscription
-        if (!group) continue
-        const index = wanted.get(topic.collection.name) ?? createSubscriptionIndex<Subscription>()
-        wanted.set(topic.collection.name, index.add(subscription, group.necessities))
+      for (const subscription of hearing) {
+        const { name } = subscription.topic.collection
+        const index = wanted.get(name) ?? createSubscriptionIndex<Subscription>()
+        wanted.set(name, index.add(subscription, subscription.group?.necessities ?? []))
       }
-      let topics = 0
-      for (const { group } of subscriptions) if (group) topics++
-      if (topics === 0) return
       const news = changes.filter(({ collection }) => wanted.has(collection))
       let inquiries = 0
       // Of too many the newest.
-      for (const change of news.slice(-Math.ceil(RESUMED_MAX / topics))) {
+      for (const change of news.slice(-Math.ceil(RESUMED_MAX / hearing.length))) {
         const record = imageOf(change)
         const index = wanted.get(change.collection)
         if (!record || !index) continue
