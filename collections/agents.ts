@@ -18,6 +18,7 @@ export const agents = defineCollection({
     os_version: computed(text({ max: 100 })),
     platform_family: computed(select(FAMILIES, { initial: 'unknown' })),
     package_manager: computed(select(MANAGERS)),
+    package_manager_version: computed(text({ max: 100 })),
     kernel_version: computed(text({ max: 255 })),
     arch: computed(text({ max: 50 })),
     primary_ip: computed(text({ max: 45 })),
@@ -30,6 +31,15 @@ export const agents = defineCollection({
     reboot_required: computed(bool()),
     reboot_reason: computed(text({ max: 500 })),
     compliance: computed(select(['up_to_date', 'updates_available', 'unknown'], { initial: 'unknown' })),
+    /** As the last evidence had it; null while there is none. */
+    updates_available: computed(json({ shape: z.number() })),
+    security_updates: computed(json({ shape: z.number() })),
+    /** When the package manager last gave evidence: every repository asked, and answered. */
+    checked_at: computed(date()),
+    /** Whose signature the host runs scripts by: a key this server holds, or one kept away from it. */
+    key_guard: computed(select(['server', 'offline'])),
+    /** What the host's own policy lets it be ordered to do. */
+    policy_mode: computed(select(['full', 'dry-run-only', 'observe-only'])),
     tags: json({ shape: names }),
     capabilities: computed(json({ shape: names })),
     update_channel: text({ max: 50 }),
@@ -38,6 +48,8 @@ export const agents = defineCollection({
     refresh_token_hash: hidden(computed(text())),
     refresh_token_expires: volatile(hidden(computed(date()))),
     enrol_key_hash: hidden(computed(text())),
+    /** Of the inventory in `agent_packages`. */
+    packages_hash: hidden(volatile(computed(text({ max: 64 })))),
   },
   rules: {
     list: view,
