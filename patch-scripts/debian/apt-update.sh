@@ -8,27 +8,34 @@
 
 set -uo pipefail
 
-readonly SCRIPT_VERSION='1.0.0'
+readonly SCRIPT_NAME='apt-update.sh' SCRIPT_VERSION='1.1.0' TITLE='Debian/Ubuntu APT Update Script'
+readonly MANAGER='apt' MANAGER_COMMAND='apt-get'
+declare -A UNSUPPORTED=([--repo]='apt chooses among its sources by priority; use its pins.')
+
+# ---- shared part: patch-scripts/common.sh, copied here by "npm run scripts:common" ----
 
 readonly EXIT_USAGE=1 EXIT_NOTHING=2 EXIT_REFRESH=101 EXIT_LOCK=102 EXIT_DOWNLOAD=103 EXIT_TRANSACTION=104
 readonly EXIT_INTERRUPTED=105 EXIT_CONFLICT=106 EXIT_DISK=107 EXIT_STOPPED=108 EXIT_OTHER=109
 
 DRY_RUN=false SECURITY=false LOCK_TIMEOUT=120
-EXCLUDE=() ONLY=()
+EXCLUDE=() ONLY=() REPOS=()
 WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' SIGNALS=0 FINISHED=false STARTED=0
 UPDATES='' REFRESHED=false REFRESH_ERROR='' ERROR='' FAILURE=0
 
 usage() {
-  cat <<'TEXT'
-Usage: apt-update.sh [OPTIONS]
-  --dry-run         refresh the package lists and list the updates; change nothing else
+  cat <<TEXT
+Usage: $SCRIPT_NAME [OPTIONS]
+  --dry-run         refresh the metadata and list the updates; change nothing else
   --exclude A,B     leave these packages as they are (* matches any characters)
   --only A,B        update these installed packages only, and what they need
   --security        security updates only, and what they need
+  --repo A,B        from these repositories only
   --lock-timeout N  wait at most N seconds for another package manager (default 120)
   --json-only       print nothing but the JSON object on stdout
   --version, --help
 TEXT
+  local option
+  for option in ${UNSUPPORTED[@]+"${!UNSUPPORTED[@]}"}; do printf 'Not here: %s. %s\n' "$option" "${UNSUPPORTED[$option]}"; done
 }
 
 # ---- arguments
@@ -47,17 +54,21 @@ parse_arguments() {
     shift
     case $option in
       --dry-run) DRY_RUN=true ;;
-      --security) SECURITY=true ;;
+      --security)
+        refuse_unsupported "$option"
+        SECURITY=true
+        ;;
       --json-only) exec 3>&2 ;;
       --help)
         usage
         leave_quietly
         ;;
       --version)
-        printf 'apt-update.sh %s\n' "$SCRIPT_VERSION"
+        printf '%s %s\n' "$SCRIPT_NAME" "$SCRIPT_VERSION"
         leave_quietly
         ;;
-      --exclude | --only | --lock-timeout)
+      --exclude | --only | --repo | --lock-timeout)
+        refuse_unsupported "$option"
         (($# > 0)) || usage_error "$option needs a value."
         value=$1
         shift
@@ -69,11 +80,23 @@ parse_arguments() {
   done
 }
 
+refuse_unsupported() {
+  # shellcheck disable=SC2153  # each script says what its manager cannot do
+  [[ -z ${UNSUPPORTED[$1]-} ]] || usage_error "$1 is not possible here. ${UNSUPPORTED[$1]}"
+}
+
 take_value() {
   local option=$1 value=$2 name names
   if [[ $option == --lock-timeout ]]; then
     [[ $value =~ ^[0-9]{1,5}$ ]] || usage_error "--lock-timeout needs whole seconds from 0 to 99999, not '$value'."
     LOCK_TIMEOUT=$((10#$value))
+    return
+  fi
+  if [[ $option == --repo ]]; then
+    [[ $value =~ ^[A-Za-z0-9_][A-Za-z0-9_.:+-]*(,[A-Za-z0-9_][A-Za-z0-9_.:+-]*)*$ ]] ||
+      usage_error "--repo: '$value' is not a list of repository names (letters, digits and _.:+-, separated by commas)."
+    IFS=, read -r -a names <<<"$value"
+    REPOS+=("${names[@]}")
     return
   fi
   # Validated before it is split: a newline or an empty item would get lost in splitting.
@@ -91,7 +114,7 @@ leave_quietly() {
   exit 0
 }
 
-# ---- stages and signals
+# ---- failures, signals and commands
 
 say() { printf '%s\n' "$*" >&3; }
 
@@ -102,11 +125,18 @@ fail() {
   printf '%s\n' "$2" >&2
 }
 
+# What went wrong without keeping the run from its end.
+# shellcheck disable=SC2317  # not every manager has such a thing
+warn() {
+  printf '%s\n' "$1" >&2
+  printf '%s\n' "$1" >>"$WORK/warnings"
+}
+
 # shellcheck disable=SC2317  # called by traps
 on_signal() {
   STOP_SIGNAL=$1
   SIGNALS=$((SIGNALS + 1))
-  # dpkg in the middle of a transaction must end by itself: stopping it leaves packages half installed.
+  # A transaction that has begun must end by itself: stopping it leaves packages half installed.
   if [[ -n $CHILD && $CHILD_MAY_STOP == true ]]; then kill -TERM -- "$CHILD" "-$CHILD" 2>/dev/null; fi
   return 0
 }
@@ -159,21 +189,8 @@ pause() {
   CHILD=''
 }
 
-lock_refused() { grep -qE 'Could not get lock|Unable to lock|lock was locked by another process' "$WORK/err"; }
-
-lock_error() {
-  local pid command
-  pid=$(sed -nE 's/.*(held by process|with pid) ([0-9]+).*/\2/p' "$WORK/err" | head -n 1)
-  if [[ -n $pid && $pid != 0 ]]; then
-    command=$(tr -d '\n' <"/proc/$pid/comm" 2>/dev/null)
-    printf 'The package manager is locked by process %s (%s); waited %s seconds.' "$pid" "${command:-unknown}" "$LOCK_TIMEOUT"
-  else
-    printf 'The package manager is locked by another process; waited %s seconds.' "$LOCK_TIMEOUT"
-  fi
-}
-
-# Tries again while another process holds a lock. apt's own waiting knows only one of its locks, dpkg does not
-# wait at all, and neither could be stopped by a signal without the risk of stopping a transaction.
+# Tries again while another process holds a lock. No manager's own waiting could be stopped by a signal without
+# the risk of stopping a transaction, and some of them never wait, or wait for ever.
 run_when_unlocked() {
   local deadline=$(($(uptime_centiseconds) + 100 * LOCK_TIMEOUT)) code told=false
   while :; do
@@ -187,6 +204,287 @@ run_when_unlocked() {
     [[ -z $STOP_SIGNAL ]] || return "$code"
   done
 }
+
+lock_error() {
+  local pid command
+  pid=$(lock_holder)
+  if [[ $pid =~ ^[1-9][0-9]*$ ]]; then
+    command=$(tr -d '\n' <"/proc/$pid/comm" 2>/dev/null)
+    printf 'The package manager is locked by process %s (%s); waited %s seconds.' "$pid" "${command:-unknown}" "$LOCK_TIMEOUT"
+  else
+    printf 'The package manager is locked by another process; waited %s seconds.' "$LOCK_TIMEOUT"
+  fi
+}
+
+# Fails with the words and the code that fit the last command's messages.
+fail_by_messages() {
+  local code words
+  code=$(exit_code_for "$1")
+  words=$(messages)
+  if ((code == EXIT_LOCK)); then fail "$code" "$(lock_error)"; else fail "$code" "$2${words:+ $words}"; fi
+}
+
+# ---- the list. Rows, separated by tabs: package, current version, new version, repository, security (1, 0 or
+# nothing), architecture, size, new dependency, names of replaced packages.
+
+sort_rows() { LC_ALL=C sort -t $'\t' -k 5,5r -k 1,1; }
+
+# Rows of $1 that are not in $2.
+rows_without() {
+  awk -F '\t' 'FILENAME == ARGV[1] { seen[$1 "\t" $6] = 1; next } !(($1 "\t" $6) in seen)' "$2" "$1"
+}
+
+count_updates() { UPDATES=$(awk -F '\t' '$8 != 1' "$WORK/packages" | wc -l); }
+
+show_rows() {
+  awk -F '\t' -v new="$2" '($8 == 1) == new {
+    printf "  %s: %s%s%s%s\n", $1, $2, $2 == "" ? "" : " → ", $3, $9 == "" ? "" : " (replaces " $9 ")"
+  }' "$WORK/$1" >&3
+}
+
+show_updates() {
+  [[ -n $UPDATES ]] || return 0
+  say '' && say '=== Available Updates ==='
+  say "$UPDATES packages can be upgraded:"
+  show_rows packages 0
+  if [[ -n $(awk -F '\t' '$8 == 1' "$WORK/packages") ]]; then
+    say 'New packages they need:'
+    show_rows packages 1
+  fi
+  if [[ -s $WORK/excluded ]]; then
+    say 'Kept back by the exclusions of this run:'
+    show_rows excluded 0
+  fi
+  if [[ -s $WORK/held ]]; then
+    say 'Kept back by the administrator:'
+    show_rows held 0
+  fi
+  [[ ! -s $WORK/notes ]] || cat "$WORK/notes" >&3
+}
+
+# ---- applying it
+
+apply() {
+  local code
+  # Downloaded first and apart: until here a signal can stop us without harm.
+  say '' && say '=== Downloading ==='
+  download_updates
+  code=$?
+  CHILD_MAY_STOP=false
+  leave_if_stopped
+  if ((code != 0)); then
+    fail_by_messages "$EXIT_DOWNLOAD" 'The updates could not be downloaded.'
+    return
+  fi
+  say '' && say '=== Installing ==='
+  install_updates
+  code=$?
+  CHILD_MAY_STOP=true
+  # Refused by a lock: nothing has begun, so a signal that ended the waiting stops us in time.
+  if ((code != 0)) && lock_refused; then leave_if_stopped; fi
+  [[ -z $STOP_SIGNAL ]] || say "SIG$STOP_SIGNAL came during the installation, which was left to end."
+  ((code == 0)) || fail_by_messages "$EXIT_TRANSACTION" 'The updates could not all be installed.'
+  judge
+  [[ -s $WORK/failed ]] && fail "$EXIT_TRANSACTION" 'Not every package reached its new version.'
+  return 0
+}
+
+# What became of each planned package: the package database is asked, the manager's code is not believed.
+judge() {
+  installed_rows >"$WORK/after"
+  awk -F '\t' -v dir="$WORK" '
+    FILENAME == ARGV[1] {
+      known[$1 "\t" $2] = $4
+      if ($4 == "installed") done[$1 "\t" $2 "\t" $3] = 1
+      next
+    }
+    {
+      name = $1
+      sub(/:[a-z0-9-]+$/, "", name)
+      if ((name "\t" $6 "\t" $3) in done) { print > (dir "/upgraded"); next }
+      for (i = NF; i < 9; i++) $0 = $0 "\t"
+      print $0 "\t" known[name "\t" $6] > (dir "/failed")
+    }
+  ' "$WORK/after" "$WORK/packages"
+  say '' && say '=== Result ==='
+  say "$(wc -l <"$WORK/upgraded") packages are at their new version, $(wc -l <"$WORK/failed") are not:"
+  awk -F '\t' '{ printf "  %s: %s, state %s\n", $1, $3, $10 == "" ? "not installed" : $10 }' "$WORK/failed" >&3
+}
+
+# ---- the result
+
+uptime_centiseconds() {
+  local seconds
+  read -r seconds _ </proc/uptime
+  printf '%s' "$((10#${seconds/./}))"
+}
+
+print_json() {
+  # Values travel by environment: awk's -v would interpret backslashes in them.
+  J_FOLDER=$WORK J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_REBOOT=$1 J_REASON=$2 J_SERVICES=$3 J_TIME=$4 \
+    J_REFRESHED=$REFRESHED J_REFRESH_ERROR=$REFRESH_ERROR J_AGE=$5 J_MANAGER=$MANAGER J_VERSION=$6 J_ERROR=$ERROR \
+    awk '
+    function quote(text, out, i, c) {
+      if (text !~ /[\\"\001-\037\177]/) return "\"" text "\""
+      for (i = 1; i <= length(text); i++) {
+        c = substr(text, i, 1)
+        out = out (c in escaped ? escaped[c] : c)
+      }
+      return "\"" out "\""
+    }
+    function text_or_null(text) { return text == "" ? "null" : quote(text) }
+    function number_or_null(text) { return text == "" ? "null" : text }
+    function flag_or_null(value) { return value == "" ? "null" : value == 1 ? "true" : "false" }
+    function list(text, part, count, i, out) {
+      count = split(text, part, " ")
+      for (i = 1; i <= count; i++) out = out (i > 1 ? "," : "") quote(part[i])
+      return "[" out "]"
+    }
+    function rows(name, file, line, field, count, separator) {
+      printf ",\"%s\":[", name
+      file = ENVIRON["J_FOLDER"] "/" name
+      while (ENVIRON["J_FOLDER"] != "" && (getline line < file) > 0) {
+        count = split(line, field, "\t")
+        printf "%s{\"package\":%s,\"current_version\":%s,\"new_version\":%s,\"repository\":%s,\"security\":%s", separator, \
+          quote(field[1]), text_or_null(field[2]), quote(field[3]), text_or_null(field[4]), flag_or_null(field[5])
+        printf ",\"arch\":%s,\"size\":%s,\"new_dependency\":%s", quote(field[6]), number_or_null(field[7]), \
+          flag_or_null(field[8] + 0)
+        if (count > 8 && field[9] != "") printf ",\"replaces\":%s", list(field[9])
+        if (count > 9) printf ",\"state\":%s", quote(field[10] == "" ? "not-installed" : field[10])
+        printf "}"
+        separator = ","
+      }
+      printf "]"
+    }
+    function lines(name, file, line, separator) {
+      file = ENVIRON["J_FOLDER"] "/" name
+      printf ",\"%s\":[", name
+      while (ENVIRON["J_FOLDER"] != "" && (getline line < file) > 0) {
+        if (line == "") continue
+        printf "%s%s", separator, quote(line)
+        separator = ","
+      }
+      printf "]"
+    }
+    BEGIN {
+      for (i = 1; i < 32; i++) escaped[sprintf("%c", i)] = sprintf("\\u%04x", i)
+      escaped[sprintf("%c", 127)] = "\\u007f"
+      escaped["\\"] = "\\\\"
+      escaped["\""] = "\\\""
+      printf "{\"updates_available\":%s", number_or_null(ENVIRON["J_UPDATES"])
+      rows("packages")
+      printf ",\"dry_run\":%s", ENVIRON["J_DRY_RUN"]
+      lines("exclusions")
+      rows("excluded")
+      rows("held")
+      rows("upgraded")
+      rows("failed")
+      lines("warnings")
+      printf ",\"reboot_required\":%s,\"reboot_reason\":%s", number_or_null(ENVIRON["J_REBOOT"]), text_or_null(ENVIRON["J_REASON"])
+      if (ENVIRON["J_SERVICES"] == "known") lines("services_to_restart")
+      else printf ",\"services_to_restart\":null"
+      printf ",\"execution_time\":%s", ENVIRON["J_TIME"]
+      printf ",\"evidence\":{\"refreshed\":%s,\"refresh_error\":%s,\"newest_metadata_age_seconds\":%s", \
+        ENVIRON["J_REFRESHED"], text_or_null(ENVIRON["J_REFRESH_ERROR"]), number_or_null(ENVIRON["J_AGE"])
+      printf ",\"manager\":%s,\"manager_version\":%s}", quote(ENVIRON["J_MANAGER"]), text_or_null(ENVIRON["J_VERSION"])
+      printf ",\"error\":%s}\n", text_or_null(ENVIRON["J_ERROR"])
+    }
+  ' </dev/null | iconv -c -f UTF-8 -t UTF-8
+}
+
+# Prints the JSON line, removes our own files and ends with code $1.
+finish() {
+  local code=$1 reboot='' reason='' services='' age='' version='' now
+  trap '' TERM INT HUP
+  FINISHED=true
+  if ((code != EXIT_USAGE)) && [[ -n $WORK ]] && command -v "$MANAGER_COMMAND" >/dev/null; then
+    IFS=$'\t' read -r reboot reason < <(reboot_state)
+    if services_to_restart >"$WORK/services_to_restart" 2>/dev/null; then services=known; fi
+    age=$(metadata_age)
+    version=$(manager_version)
+  fi
+  now=$(($(uptime_centiseconds) - STARTED))
+  print_json "$reboot" "$reason" "$services" "$(printf '%d.%02d' $((now / 100)) $((now % 100)))" "$age" "$version"
+  [[ -z $WORK ]] || rm -rf "$WORK"
+  exit "$code"
+}
+
+# shellcheck disable=SC2317  # called by a trap
+# A way out that no stage foresaw, such as a failing shell builtin, still answers with JSON and a code of ours.
+on_exit() {
+  [[ $FINISHED == true ]] || { fail "$EXIT_OTHER" 'The script ended unexpectedly.'; finish "$FAILURE"; }
+}
+
+make_work_folder() {
+  local stale pid name prefix=/run/patchbase-${SCRIPT_NAME%.sh}
+  # Left by a run that was killed; it holds nothing but copies.
+  for stale in "$prefix".[0-9]*; do
+    pid=${stale#"$prefix".}
+    [[ ! -d $stale ]] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$stale"
+  done
+  WORK=$(mktemp -d "$prefix.$$.XXXXXX" 2>/dev/null || mktemp -d) || {
+    WORK=''
+    fail "$EXIT_DISK" 'No temporary folder could be made in /run or /tmp.'
+    finish "$FAILURE"
+  }
+  for name in packages excluded held upgraded failed warnings notes sizes out err; do : >"$WORK/$name"; done
+  printf '%s\n' ${EXCLUDE[@]+"${EXCLUDE[@]}"} >"$WORK/exclusions"
+}
+
+main() {
+  exec 3>&1
+  export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  # The managers' output is read here, and is translated.
+  unset LANGUAGE
+  export LC_ALL=C.UTF-8 LANG=C.UTF-8
+  umask 022
+  STARTED=$(uptime_centiseconds)
+  trap on_exit EXIT
+  parse_arguments "$@"
+  if ((EUID != 0)); then usage_error 'This script must run as root.'; fi
+  trap 'on_signal TERM' TERM
+  trap 'on_signal INT' INT
+  trap 'on_signal HUP' HUP
+  make_work_folder
+  command -v "$MANAGER_COMMAND" >/dev/null || {
+    fail "$EXIT_OTHER" "$MANAGER_COMMAND was not found: this script is for machines that have it."
+    finish "$FAILURE"
+  }
+  prepare_manager
+  ((FAILURE == 0)) || finish "$FAILURE"
+
+  say "=== $TITLE ==="
+  say "Dry Run: $DRY_RUN"
+  say "Excluded Packages: $(printf '%s\n' "${EXCLUDE[@]-none}" | paste -sd ,)"
+  say '' && say '=== Refreshing the metadata ==='
+  refresh
+  leave_if_stopped
+  if [[ $DRY_RUN == false && $FAILURE == 0 ]]; then repair; fi
+  find_updates
+  leave_if_stopped
+  show_updates
+  if [[ $DRY_RUN == false && $FAILURE == 0 ]] && ! refuse_to_apply && [[ -s $WORK/packages ]]; then apply; fi
+  ((FAILURE == 0)) || finish "$FAILURE"
+  [[ -s $WORK/packages ]] || finish "$EXIT_NOTHING"
+  finish 0
+}
+
+# ---- end of the shared part ----
+
+prepare_manager() {
+  export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical UCF_FORCE_CONFFOLD=1
+  export APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none
+  # Restarting services is the operator's decision, and one of them may be the agent that runs us.
+  export NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
+}
+
+manager_version() { apt-get --version 2>/dev/null | awk 'NR == 1 { print $2 }'; }
+
+# ---- what apt says when it fails
+
+lock_refused() { grep -qE 'Could not get lock|Unable to lock|lock was locked by another process' "$WORK/err"; }
+
+lock_holder() { sed -nE 's/.*(held by process|with pid) ([0-9]+).*/\2/p' "$WORK/err" | head -n 1; }
 
 # What a failed command's messages say more precisely than the stage it failed in.
 exit_code_for() {
@@ -211,19 +509,10 @@ messages() {
     awk '!seen[$0]++ && NR <= 20' | tr -s '\n\t' '  ' | cut -c 1-2000 | sed 's/ *$//'
 }
 
-# Fails with the words and the code that fit the last command's messages.
-fail_by_messages() {
-  local code words
-  code=$(exit_code_for "$1")
-  words=$(messages)
-  if ((code == EXIT_LOCK)); then fail "$code" "$(lock_error)"; else fail "$code" "$2${words:+ $words}"; fi
-}
-
 # ---- finding the updates
 
 refresh() {
   local code
-  say '=== Updating package lists ==='
   # Without this mode an unreachable mirror is only a warning, and old lists would look like "no updates".
   run_when_unlocked apt-get -q -o APT::Color=0 -o APT::Update::Error-Mode=any update
   code=$?
@@ -388,12 +677,7 @@ plan_rows() {
       file = bare "_" file "_" arch ".deb"
       printf "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\n", name, current, version, repository, security, arch, size[file], current == ""
     }
-  ' "$WORK/sizes" "$WORK/candidates" "$1" | LC_ALL=C sort -t $'\t' -k 5,5r -k 1,1
-}
-
-# Rows of $1 that are not in $2.
-rows_without() {
-  awk -F '\t' 'FILENAME == ARGV[1] { seen[$1] = 1; next } !($1 in seen)' "$2" "$1"
+  ' "$WORK/sizes" "$WORK/candidates" "$1" | sort_rows
 }
 
 find_updates() {
@@ -428,36 +712,13 @@ find_updates() {
   plan_rows "$WORK/unheld" >"$WORK/unheld-rows"
   rows_without "$WORK/all-rows" "$WORK/packages" >"$WORK/excluded"
   rows_without "$WORK/unheld-rows" "$WORK/all-rows" >"$WORK/held"
-  UPDATES=$(awk -F '\t' '$8 == 0' "$WORK/packages" | wc -l)
+  count_updates
+  if [[ -n $(unfinished) ]]; then printf 'Not completely installed: %s\n' "$(unfinished | paste -sd ' ')" >"$WORK/notes"; fi
 }
 
 plan_failed() {
   leave_if_stopped
   fail_by_messages "$EXIT_CONFLICT" 'The updates could not be worked out.'
-}
-
-show_rows() {
-  awk -F '\t' -v new="$2" '$8 == new { printf "  %s: %s%s%s\n", $1, $2, $2 == "" ? "" : " → ", $3 }' "$WORK/$1" >&3
-}
-
-show_updates() {
-  [[ -n $UPDATES ]] || return 0
-  say '' && say '=== Available Updates ==='
-  say "$UPDATES packages can be upgraded:"
-  show_rows packages 0
-  if [[ -n $(awk -F '\t' '$8 == 1' "$WORK/packages") ]]; then
-    say 'New packages they need:'
-    show_rows packages 1
-  fi
-  if [[ -s $WORK/excluded ]]; then
-    say 'Kept back by the exclusions of this run:'
-    show_rows excluded 0
-  fi
-  if [[ -s $WORK/held ]]; then
-    say 'Kept back by holds of the administrator:'
-    show_rows held 0
-  fi
-  if [[ -n $(unfinished) ]]; then say "Not completely installed: $(unfinished | paste -sd ' ')"; fi
 }
 
 # ---- applying them
@@ -481,11 +742,11 @@ repair() {
   CHILD_MAY_STOP=true
   leave_if_stopped
   ((code != 0)) || return 0
-  # A package that cannot be configured may still be healed by its update: refused_repair decides with the plan.
+  # A package that cannot be configured may still be healed by its update: refuse_to_apply decides with the plan.
   if lock_refused || journal_left; then fail_by_messages "$EXIT_INTERRUPTED" 'An interrupted installation could not be finished.'; fi
 }
 
-refused_repair() {
+refuse_to_apply() {
   local left
   left=$(unfinished | awk 'FILENAME == ARGV[1] { sub(/:.*/, "", $1); planned[$1] = 1; next } !($1 in planned)' \
     <(cut -f 1 "$WORK/packages") - | tr '\n' ' ')
@@ -493,52 +754,23 @@ refused_repair() {
   fail "$EXIT_INTERRUPTED" "An interrupted installation could not be finished, and no update replaces: ${left% }."
 }
 
-apply() {
-  local code options=(
-    "${UPGRADE_OPTIONS[@]}" -o Dir::Etc::Preferences="$WORK/preferences" -o DPkg::Lock::Timeout=0 -o Dpkg::Use-Pty=0
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--no-force-confnew
-  )
-  # Downloaded first and apart: until here a signal can stop us without harm.
-  say '' && say '=== Downloading ==='
-  run_when_unlocked apt-get "${options[@]}" --download-only upgrade
-  code=$?
-  CHILD_MAY_STOP=false
-  leave_if_stopped
-  if ((code != 0)); then
-    fail_by_messages "$EXIT_DOWNLOAD" 'The updates could not be downloaded.'
-    return
-  fi
-  say '' && say '=== Installing ==='
-  run_when_unlocked apt-get "${options[@]}" upgrade
-  code=$?
-  CHILD_MAY_STOP=true
-  # Refused by a lock: nothing has begun, so a signal that ended the waiting stops us in time.
-  if ((code != 0)) && lock_refused; then leave_if_stopped; fi
-  [[ -z $STOP_SIGNAL ]] || say "SIG$STOP_SIGNAL came during the installation, which was left to end."
-  ((code == 0)) || fail_by_messages "$EXIT_TRANSACTION" 'The updates could not all be installed.'
-  judge
-  [[ -s $WORK/failed ]] && fail "$EXIT_TRANSACTION" 'Not every package reached its new version.'
-  return 0
+readonly APPLY_OPTIONS=(
+  "${UPGRADE_OPTIONS[@]}" -o DPkg::Lock::Timeout=0 -o Dpkg::Use-Pty=0
+  -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--no-force-confnew
+)
+
+download_updates() {
+  run_when_unlocked apt-get "${APPLY_OPTIONS[@]}" -o Dir::Etc::Preferences="$WORK/preferences" --download-only upgrade
 }
 
-# What became of each planned package: dpkg is asked, the manager's code is not believed.
-judge() {
-  # shellcheck disable=SC2016
-  dpkg-query -W -f '${Package}\t${Architecture}\t${Version}\t${db:Status-Status}\n' 2>/dev/null >"$WORK/after"
-  awk -F '\t' -v dir="$WORK" '
-    FILENAME == ARGV[1] { version[$1 ":" $2] = $3; state[$1 ":" $2] = $4; next }
-    {
-      key = $1
-      sub(/:.*/, "", key)
-      key = key ":" $6
-      done = version[key] == $3 && state[key] ~ /^(installed|triggers-awaited|triggers-pending)$/
-      if (done) print > (dir "/upgraded")
-      else print $0 "\t" state[key] > (dir "/failed")
-    }
-  ' "$WORK/after" "$WORK/packages"
-  say '' && say '=== Result ==='
-  say "$(wc -l <"$WORK/upgraded") packages are at their new version, $(wc -l <"$WORK/failed") are not:"
-  awk -F '\t' '{ printf "  %s: %s, state %s\n", $1, $3, $9 == "" ? "not installed" : $9 }' "$WORK/failed" >&3
+install_updates() {
+  run_when_unlocked apt-get "${APPLY_OPTIONS[@]}" -o Dir::Etc::Preferences="$WORK/preferences" upgrade
+}
+
+# shellcheck disable=SC2016
+installed_rows() {
+  dpkg-query -W -f '${Package}\t${Architecture}\t${Version}\t${db:Status-Status}\n' 2>/dev/null |
+    sed -E 's/\ttriggers-(awaited|pending)$/\tinstalled/'
 }
 
 # ---- is a reboot needed?
@@ -572,15 +804,7 @@ reboot_state() {
   fi
 }
 
-# ---- the result
-
-uptime_centiseconds() {
-  local seconds
-  read -r seconds _ </proc/uptime
-  printf '%s' "$((10#${seconds/./}))"
-}
-
-newest_metadata_age() {
+metadata_age() {
   local lists newest now
   lists=$(apt-config shell DIR Dir::State::lists/d 2>/dev/null)
   lists=${lists#DIR=\'}
@@ -594,149 +818,10 @@ newest_metadata_age() {
   printf '%s' "$((now > newest ? now - newest : 0))"
 }
 
-print_json() {
-  # Values travel by environment: awk's -v would interpret backslashes in them.
-  J_FOLDER=$WORK J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_REBOOT=$1 J_REASON=$2 J_TIME=$3 \
-    J_REFRESHED=$REFRESHED J_REFRESH_ERROR=$REFRESH_ERROR J_AGE=$4 J_MANAGER=$5 J_ERROR=$ERROR \
-    awk '
-    function quote(text, out, i, c) {
-      if (text !~ /[\\"\001-\037\177]/) return "\"" text "\""
-      for (i = 1; i <= length(text); i++) {
-        c = substr(text, i, 1)
-        out = out (c in escaped ? escaped[c] : c)
-      }
-      return "\"" out "\""
-    }
-    function text_or_null(text) { return text == "" ? "null" : quote(text) }
-    function number_or_null(text) { return text == "" ? "null" : text }
-    function flag(value) { return value ? "true" : "false" }
-    function rows(name, file, line, field, count, separator) {
-      printf ",\"%s\":[", name
-      file = ENVIRON["J_FOLDER"] "/" name
-      while (ENVIRON["J_FOLDER"] != "" && (getline line < file) > 0) {
-        count = split(line, field, "\t")
-        printf "%s{\"package\":%s,\"current_version\":%s,\"new_version\":%s,\"repository\":%s,\"security\":%s", separator, \
-          quote(field[1]), text_or_null(field[2]), quote(field[3]), text_or_null(field[4]), flag(field[5] == 1)
-        printf ",\"arch\":%s,\"size\":%s,\"new_dependency\":%s", quote(field[6]), number_or_null(field[7]), flag(field[8] == 1)
-        if (count > 8) printf ",\"state\":%s", quote(field[9] == "" ? "not-installed" : field[9])
-        printf "}"
-        separator = ","
-      }
-      printf "]"
-    }
-    function names(name, file, line, separator) {
-      printf ",\"%s\":[", name
-      file = ENVIRON["J_FOLDER"] "/" name
-      while (ENVIRON["J_FOLDER"] != "" && (getline line < file) > 0) {
-        if (line == "") continue
-        printf "%s%s", separator, quote(line)
-        separator = ","
-      }
-      printf "]"
-    }
-    BEGIN {
-      for (i = 1; i < 32; i++) escaped[sprintf("%c", i)] = sprintf("\\u%04x", i)
-      escaped[sprintf("%c", 127)] = "\\u007f"
-      escaped["\\"] = "\\\\"
-      escaped["\""] = "\\\""
-      printf "{\"updates_available\":%s", number_or_null(ENVIRON["J_UPDATES"])
-      rows("packages")
-      printf ",\"dry_run\":%s", ENVIRON["J_DRY_RUN"]
-      names("exclusions")
-      rows("excluded")
-      rows("held")
-      rows("upgraded")
-      rows("failed")
-      printf ",\"reboot_required\":%s,\"reboot_reason\":%s,\"execution_time\":%s", \
-        number_or_null(ENVIRON["J_REBOOT"]), text_or_null(ENVIRON["J_REASON"]), ENVIRON["J_TIME"]
-      printf ",\"evidence\":{\"refreshed\":%s,\"refresh_error\":%s,\"newest_metadata_age_seconds\":%s", \
-        ENVIRON["J_REFRESHED"], text_or_null(ENVIRON["J_REFRESH_ERROR"]), number_or_null(ENVIRON["J_AGE"])
-      printf ",\"manager\":\"apt\",\"manager_version\":%s}", text_or_null(ENVIRON["J_MANAGER"])
-      printf ",\"error\":%s}\n", text_or_null(ENVIRON["J_ERROR"])
-    }
-  ' </dev/null | iconv -c -f UTF-8 -t UTF-8
-}
-
-# Prints the JSON line, removes our own files and ends with code $1.
-finish() {
-  local code=$1 reboot='' reason='' age='' manager='' now
-  trap '' TERM INT HUP
-  FINISHED=true
-  if ((code != EXIT_USAGE)); then
-    IFS=$'\t' read -r reboot reason < <(reboot_state)
-    age=$(newest_metadata_age)
-    manager=$(apt-get --version 2>/dev/null | awk 'NR == 1 { print $2 }')
-  fi
-  now=$(($(uptime_centiseconds) - STARTED))
-  print_json "$reboot" "$reason" "$(printf '%d.%02d' $((now / 100)) $((now % 100)))" "$age" "$manager"
-  [[ -z $WORK ]] || rm -rf "$WORK"
-  exit "$code"
-}
-
-# shellcheck disable=SC2317  # called by a trap
-# A way out that no stage foresaw, such as a failing shell builtin, still answers with JSON and a code of ours.
-on_exit() {
-  [[ $FINISHED == true ]] || { fail "$EXIT_OTHER" 'The script ended unexpectedly.'; finish "$FAILURE"; }
-}
-
-make_work_folder() {
-  local stale pid
-  # Left by a run that was killed; it holds nothing but copies.
-  for stale in /run/patchbase-apt-update.[0-9]*; do
-    pid=${stale#*update.}
-    [[ ! -d $stale ]] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$stale"
-  done
-  WORK=$(mktemp -d "/run/patchbase-apt-update.$$.XXXXXX" 2>/dev/null || mktemp -d) || {
-    WORK=''
-    fail "$EXIT_DISK" 'No temporary folder could be made in /run or /tmp.'
-    finish "$FAILURE"
-  }
-  local name
-  for name in packages excluded held upgraded failed sizes; do : >"$WORK/$name"; done
-  printf '%s\n' ${EXCLUDE[@]+"${EXCLUDE[@]}"} >"$WORK/exclusions"
-}
-
-prepare_environment() {
-  export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-  # apt's output is read here, and is translated.
-  unset LANGUAGE
-  export LC_ALL=C.UTF-8 LANG=C.UTF-8
-  export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical UCF_FORCE_CONFFOLD=1
-  export APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none
-  # Restarting services is the operator's decision, and one of them may be the agent that runs us.
-  export NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
-  STARTED=$(uptime_centiseconds)
-}
-
-main() {
-  exec 3>&1
-  prepare_environment
-  trap on_exit EXIT
-  parse_arguments "$@"
-  if ((EUID != 0)); then usage_error 'This script must run as root.'; fi
-  trap 'on_signal TERM' TERM
-  trap 'on_signal INT' INT
-  trap 'on_signal HUP' HUP
-  make_work_folder
-  command -v apt-get >/dev/null || {
-    fail "$EXIT_OTHER" 'apt-get was not found: this is not a Debian or Ubuntu machine.'
-    finish "$FAILURE"
-  }
-
-  say '=== Debian/Ubuntu APT Update Script ==='
-  say "Dry Run: $DRY_RUN"
-  say "Excluded Packages: $(printf '%s\n' "${EXCLUDE[@]-none}" | paste -sd ,)"
-  say ''
-  refresh
-  leave_if_stopped
-  if [[ $DRY_RUN == false && $FAILURE == 0 ]]; then repair; fi
-  find_updates
-  leave_if_stopped
-  show_updates
-  if [[ $DRY_RUN == false && $FAILURE == 0 ]] && ! refused_repair && [[ -s $WORK/packages ]]; then apply; fi
-  ((FAILURE == 0)) || finish "$FAILURE"
-  [[ -s $WORK/packages ]] || finish "$EXIT_NOTHING"
-  finish 0
+# needrestart asks without restarting anything; Debian has nothing else that knows.
+services_to_restart() {
+  command -v needrestart >/dev/null || return 1
+  needrestart -b -r l </dev/null 2>/dev/null | sed -n 's/^NEEDRESTART-SVC: *//p'
 }
 
 main "$@"

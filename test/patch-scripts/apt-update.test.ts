@@ -36,6 +36,8 @@ type Report = {
   failed: Row[]
   reboot_required: boolean | null
   reboot_reason: string | null
+  services_to_restart: string[] | null
+  warnings: string[]
   execution_time: number
   evidence: {
     refreshed: boolean
@@ -133,6 +135,8 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
       failed: [],
       reboot_required: null,
       reboot_reason: null,
+      services_to_restart: null,
+      warnings: [],
       execution_time: expect.any(Number),
       evidence: {
         refreshed: true,
