@@ -2,8 +2,8 @@
 export type Family = 'debian' | 'rhel' | 'arch' | 'suse' | 'alpine' | 'unknown'
 
 const WORDS: [Exclude<Family, 'unknown'>, string[]][] = [
-  ['debian', ['ubuntu', 'debian', 'mint', 'pop', 'elementary']],
-  ['rhel', ['red hat', 'rhel', 'centos', 'fedora', 'alma', 'rocky', 'oracle']],
+  ['debian', ['ubuntu', 'debian', 'mint', 'linuxmint', 'pop', 'elementary', 'raspbian']],
+  ['rhel', ['red hat', 'rhel', 'centos', 'fedora', 'alma', 'almalinux', 'rocky', 'oracle', 'amazon', 'amzn']],
   ['arch', ['arch', 'manjaro', 'endeavouros']],
   ['suse', ['suse', 'sles', 'opensuse', 'leap', 'tumbleweed']],
   ['alpine', ['alpine']],

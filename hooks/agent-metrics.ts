@@ -9,6 +9,7 @@ import { fieldsOf } from '../core/input.ts'
 import { actingAs, callerFrom } from '../core/records/actor.ts'
 import { changes } from '../core/records/audit.ts'
 import { formatTime } from '../core/time.ts'
+import { PackagesHash } from './agent-packages/read.ts'
 import { applyFacts } from './enrolment/facts.ts'
 
 const amount = z.number().finite().nonnegative().catch(0)
@@ -43,7 +44,7 @@ const Metrics = z.object({
  * only facts of the host that have changed are a change of its record.
  */
 export default hooksFor(agentMetrics, {
-  async create({ app, caller, body, now, record }) {
+  async create({ app, caller, body, now, record, reveal }) {
     const agent = callerFrom(caller, 'agents') as Agent | undefined
     if (caller.act !== 'ingest' || !agent) throw new Forbidden('Metrics are reported by agents only.')
     const metrics = fieldsOf(Metrics, body)
@@ -83,6 +84,9 @@ export default hooksFor(agentMetrics, {
        on conflict ("agent_id") do update set ${sets.join(', ')}`,
       parameters,
     )
+    // Also where the server was set back to an older state: the agent sends its inventory again.
+    if (PackagesHash.safeParse(body.packages_hash).success && body.packages_hash !== agent.packages_hash)
+      reveal('packages_wanted', 'true')
   },
 })
 

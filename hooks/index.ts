@@ -2,6 +2,7 @@
 import type { BoundHooks } from '../core/hooks.ts'
 import type { Job } from '../core/jobs.ts'
 import agentMetrics from './agent-metrics.ts'
+import agentPackages from './agent-packages.ts'
 import agents from './agents.ts'
 import auditLog from './audit-log.ts'
 import deviceCodes from './device-codes.ts'
@@ -25,6 +26,7 @@ export const hooks: readonly BoundHooks[] = [
   users,
   agents,
   agentMetrics,
+  agentPackages,
   enrolmentTokens,
   deviceCodes,
   scripts,

@@ -10,6 +10,7 @@ import type { AgentAction } from './agent/action.ts'
 import { enrolment } from './agent/enrolment.ts'
 import { fleet } from './agent/fleet.ts'
 import { ingest } from './agent/ingest.ts'
+import { reportPackages } from './agent/packages.ts'
 
 /** NannyAPI's one endpoint for everything about agents: `{"action": ...}`. */
 export function agent(app: App, publicUrl: () => string, approval: DeviceApproval) {
@@ -17,6 +18,7 @@ export function agent(app: App, publicUrl: () => string, approval: DeviceApprova
     ...enrolment(app, publicUrl, approval),
     ...fleet(app),
     'ingest-metrics': ingest(app),
+    'report-packages': reportPackages(app),
   }
   const Action = z.object({ action: z.string().default('') })
 

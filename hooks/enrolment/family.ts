@@ -4,8 +4,8 @@ type Family = (typeof FAMILIES)[number]
 
 /** In this order: an Ubuntu that mentions Arch in its name is still a Debian. */
 const WORDS: [Family, string[]][] = [
-  ['debian', ['ubuntu', 'debian', 'mint', 'linuxmint', 'pop', 'elementary']],
-  ['rhel', ['red hat', 'rhel', 'centos', 'fedora', 'alma', 'almalinux', 'rocky', 'oracle']],
+  ['debian', ['ubuntu', 'debian', 'mint', 'linuxmint', 'pop', 'elementary', 'raspbian']],
+  ['rhel', ['red hat', 'rhel', 'centos', 'fedora', 'alma', 'almalinux', 'rocky', 'oracle', 'amazon', 'amzn']],
   ['arch', ['arch', 'manjaro', 'endeavouros']],
   ['suse', ['suse', 'sles', 'opensuse', 'leap', 'tumbleweed']],
   ['alpine', ['alpine']],

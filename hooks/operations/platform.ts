@@ -22,22 +22,47 @@ export async function platformOf(database: Executor, agent: Agent, container?: C
   return { family: known?.platform_family ?? 'unknown', osVersion, manager }
 }
 
-/** The script for a platform: for this very version before any, an uploaded one before a built-in, then the newest. */
-export async function selectScript(
-  database: Executor,
-  { family, osVersion, manager }: Platform,
-): Promise<Script> {
-  const fitting = await findAll(
+/** Which managers a family may have, first the one that a host of today has. */
+const MANAGERS_OF: Record<string, Script['package_manager'][]> = {
+  debian: ['apt'],
+  rhel: ['dnf', 'yum'],
+  arch: ['pacman'],
+  suse: ['zypper'],
+  alpine: ['apk'],
+}
+
+/**
+ * The script for a platform: of its own package manager, then for this very version before any, an uploaded one
+ * before a built-in, then the newest. Where the manager is not known (containers, old agents) the family's order
+ * decides before all that: a host with dnf has a yum too, which is only another name of dnf.
+ */
+export async function selectScript(database: Executor, platform: Platform): Promise<Script> {
+  const { family, osVersion, manager } = platform
+  const managers = MANAGERS_OF[family]
+  if (!managers) throw noScript(platform, 'This Linux distribution is not one that can be patched')
+  // A script that names no manager, such as an uploaded "ours.sh", is taken to be for any.
+  const [script] = await findAll(
     database,
     scripts,
     `"platform_family" = $1 and "os_version" in ('', $2) and ($3 = '' or "package_manager" in ('', $3))
-     order by "os_version" = '' , "built_in", "created" desc, "_seq" desc limit 1`,
-    [family, osVersion, manager],
+     order by coalesce(array_position($4::text[], "package_manager"), 1),
+       "os_version" = '', "built_in", "created" desc, "_seq" desc limit 1`,
+    [family, osVersion, manager, manager === '' ? managers : []],
   )
-  const [script] = fitting
-  if (!script || family === 'unknown' || family === '')
-    throw new NotFound(
-      `There is no patch script for this platform (family ${family || 'unknown'}, version ${osVersion || 'unknown'}, package manager ${manager || 'unknown'}).`,
-    )
-  return script
+  if (script) return script
+  const others = await database.run<{ name: string }>(
+    `select distinct "package_manager" as "name" from "scripts" where "platform_family" = $1 and "os_version" in ('', $2)`,
+    [family, osVersion],
+  )
+  throw noScript(
+    platform,
+    others.length === 0
+      ? `There is no patch script for this version of the family ${family}`
+      : `No patch script of the family ${family} works with ${manager}, only with ${others.map(({ name }) => name).join(' and ')}`,
+  )
 }
+
+const noScript = ({ family, osVersion, manager }: Platform, why: string) =>
+  new NotFound(
+    `${why}. The target's platform: family ${family || 'unknown'}, version ${osVersion || 'unknown'}, package manager ${manager || 'unknown'}. A superuser can upload a script that fits to the collection "scripts".`,
+  )

@@ -19,6 +19,8 @@ export const ingest =
     const { system_metrics } = fieldsOf(Ingest, body)
     const { action: _, system_metrics: __, ...beside } = body
     const input = { body: { ...beside, ...system_metrics } }
-    await app.records.create('agent_metrics', input, actingAs(caller, 'ingest', true))
-    return c.json({ success: true, message: 'metrics recorded' })
+    const act = actingAs(caller, 'ingest', true)
+    const { packages_wanted } = await app.records.create('agent_metrics', input, act)
+    const wanted = packages_wanted === 'true' && { packages_wanted: true }
+    return c.json({ success: true, message: 'metrics recorded', ...wanted })
   }
