@@ -2,30 +2,46 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AgentError, reasonOf } from './errors.ts'
+import { KEYS_MAX, keyFromPem, type TrustedKey } from './keys.ts'
 import { serverOrigin } from './origin.ts'
+import { POLICY_FILE, type PolicyPlace } from './policy.ts'
 import { defaultStateDir } from './state.ts'
 import { Timings } from './timings.ts'
 
 export const USAGE = `Usage: npm run agent -- COMMAND [OPTIONS]
 
-  register --server URL [--token T | --token-file FILE] [--state-dir DIR] [--force]
+  register --server URL [--token T | --token-file FILE] [--trusted-key FILE]... [--force]
            Enrols this machine: with an enrolment token ("-" reads it from standard input),
-           or else with a code that somebody approves in the browser.
-  run      [--state-dir DIR]   Works until it is stopped.
-  status   [--state-dir DIR]   Shows what the state folder says.
+           or else with a code that somebody approves in the browser. With --trusted-key
+           it runs what the holder of that public key has signed, and nothing that the server has.
+  run      Works until it is stopped.
+  status   Shows what the state folder says.
+
+  All of them:
+  --state-dir DIR   What the agent keeps; ${defaultStateDir()}.
+  --policy FILE     What the administrator of this machine allows; ${POLICY_FILE} where it is there.
 `
 
 export type Command =
-  | { command: 'register'; server: string; token: string | undefined; force: boolean; common: Common }
+  | {
+      command: 'register'
+      server: string
+      token: string | undefined
+      trustedKeys: TrustedKey[]
+      force: boolean
+      common: Common
+    }
   | { command: 'run' | 'status'; common: Common }
   | { command: 'help' }
-export type Common = { stateDir: string; timings: Timings; root: string }
+export type Common = { stateDir: string; policy: PolicyPlace; timings: Timings; root: string }
 
 const options = {
   'state-dir': { type: 'string' },
+  policy: { type: 'string' },
   server: { type: 'string' },
   token: { type: 'string' },
   'token-file': { type: 'string' },
+  'trusted-key': { type: 'string', multiple: true },
   force: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   // For tests: a shorter beat, any other wait as JSON, and another root of the file system.
@@ -33,7 +49,7 @@ const options = {
   timings: { type: 'string' },
   root: { type: 'string' },
 } as const
-const REGISTER_ONLY = ['server', 'token', 'token-file', 'force'] as const
+const REGISTER_ONLY = ['server', 'token', 'token-file', 'trusted-key', 'force'] as const
 
 type Values = ReturnType<typeof parse>['values']
 const parse = (argv: string[]) => parseArgs({ args: argv, options, allowPositionals: true, strict: true })
@@ -62,7 +78,8 @@ export const readCommand = (argv: string[]): Command => {
   }
   if (!values.server) throw new AgentError('--server URL is missing: the address of the Patchbase server.')
   const server = serverOrigin(values.server)
-  return { command, server, token: readToken(values), force: values.force ?? false, common }
+  const trustedKeys = readTrustedKeys(values)
+  return { command, server, token: readToken(values), trustedKeys, force: values.force ?? false, common }
 }
 
 const readCommon = (values: Values): Common => {
@@ -80,7 +97,16 @@ const readCommon = (values: Values): Common => {
   if (!timings.success)
     throw new AgentError(`--timings or --heartbeat-seconds: ${timings.error.issues[0]?.message}.`)
   const stateDir = resolve(values['state-dir'] ?? defaultStateDir())
-  return { stateDir, timings: timings.data, root: values.root ?? '/' }
+  const policy = { file: resolve(values.policy ?? POLICY_FILE), required: values.policy !== undefined }
+  return { stateDir, policy, timings: timings.data, root: values.root ?? '/' }
+}
+
+const readTrustedKeys = ({ 'trusted-key': files = [] }: Values): TrustedKey[] => {
+  if (files.length > KEYS_MAX) throw new AgentError(`--trusted-key: at most ${KEYS_MAX} keys are accepted.`)
+  return files.map((file) => {
+    const named = `--trusted-key ${file}`
+    return keyFromPem(readNamed(file, named), named)
+  })
 }
 
 /** The enrolment token from the command line, a file or standard input; undefined where none was named. */
@@ -90,12 +116,13 @@ const readToken = (values: Values): string | undefined => {
     throw new AgentError('--token and --token-file exclude each other; leave one of them out.')
   if (token === undefined && file === undefined) return undefined
   const named = file !== undefined && file !== '-' ? `--token-file ${file}` : '--token'
-  const text = token !== undefined && token !== '-' ? token : readTokenFrom(file ?? '-', named)
+  const text = token !== undefined && token !== '-' ? token : readNamed(file ?? '-', named)
   if (text.trim() === '') throw new AgentError(`${named} gives an empty token.`)
   return text.trim()
 }
 
-const readTokenFrom = (file: string, named: string) => {
+/** `-` is standard input. */
+const readNamed = (file: string, named: string) => {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8')
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Guard } from './guard.ts'
 import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'
 import type { ScriptRunner } from './process.ts'
@@ -9,6 +10,7 @@ export type Context = {
   transport: Transport
   journal: Journal
   scripts: ScriptRunner
+  guard: Guard
   timings: Timings
   log: Log
   /** Aborted when the agent is asked to stop, or, with `Revoked` as reason, when the server sent it away. */

@@ -16,19 +16,22 @@ const main = async () => {
   const log = createLog()
   const command = readCommand(process.argv.slice(2))
   if (command.command === 'help') return say(USAGE)
-  const { stateDir, timings, root } = command.common
-  if (command.command === 'status') return statusLines(stateDir).forEach(say)
+  const { stateDir, policy, timings, root } = command.common
+  if (command.command === 'status') return statusLines(stateDir, policy).forEach(say)
   if (command.command === 'register') {
-    const { server, token, force } = command
+    const { server, token, trustedKeys, force } = command
     const { protocol, hostname } = new URL(server)
     if (protocol === 'http:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname))
       say(`Warning: ${server} is not encrypted; tokens and results can be read on the way.`)
-    const id = await register({ server, token, force, stateDir, timings, root, say })
+    const id = await register({
+      ...{ server, token, trustedKeys, force, stateDir, policy },
+      ...{ timings, root, say },
+    })
     return say(`Registered with ${server} as agent ${id}. Start it with "npm run agent -- run".`)
   }
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort())
-  await run({ stateDir, timings, log, root, stop: stopping.signal })
+  await run({ stateDir, policy, timings, log, root, stop: stopping.signal })
 }
 
 try {

@@ -24,7 +24,7 @@ export type Operation = z.infer<typeof Operation>
 export const TIMEOUT_SECONDS_DEFAULT = 7200
 
 /** Why an operation was not run: reported as failed with this outcome. */
-export type Refusal = { outcome: 'not_started' | 'hash_mismatch'; message: string }
+export type Refusal = { outcome: 'not_started' | 'hash_mismatch' | 'bad_signature'; message: string }
 
 const NAME = /^[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*$/
 

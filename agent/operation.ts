@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { claimOperation, type Permit } from './claim.ts'
 import type { Context } from './context.ts'
 import { reasonOf } from './errors.ts'
+import { trustFor } from './guard.ts'
 import type { Job, Verdict } from './journal.ts'
 import { type Operation, type Refusal, scriptArguments } from './operation-record.ts'
-import { fetchScript } from './script.ts'
+import { type Fetched, fetchScript } from './script.ts'
+import type { Manifest } from './script-signature.ts'
 import { verdictOf, watchScript } from './watch.ts'
 
 /** A job with a verdict to report, a time to come back after, or nothing more to do. */
@@ -33,11 +35,7 @@ export const runOperation = async (
   const { journal, log, stop } = context
   const { id, mode } = listed
   journal.prepare(id)
-  const built = scriptArguments(listed)
-  const refusal =
-    'refusal' in built
-      ? built.refusal
-      : await fetchScript(context.transport, listed, journal.path(id, 'script'))
+  const checked = await check(context, listed)
   if (stop.aborted) return 'over'
 
   const job =
@@ -50,7 +48,7 @@ export const runOperation = async (
     log.info('The operation is not for this agent now.', { id, reason: claimed.lost })
     return 'over'
   }
-  if (refusal) return { finished: finish(context, job, failed(refusal)) }
+  if ('refusal' in checked) return { finished: finish(context, job, failed(checked.refusal)) }
   const { operation } = claimed.permit
   const why = changedSince(listed, operation)
   if (why) return { finished: finish(context, job, failed(why)) }
@@ -59,7 +57,16 @@ export const runOperation = async (
     if (halt.signal.reason === 'interrupted') return 'over'
     return { finished: finish(context, job, verdictOf(halt.signal.reason, undefined)) }
   }
-  return runClaimed(context, job, claimed.permit, halt)
+  return runClaimed(context, job, claimed.permit, checked.manifest, halt)
+}
+
+/** What can be known before the claim: whether the host allows it, what it asks for, whose script it is. */
+const check = async (context: Context, listed: Operation): Promise<Fetched> => {
+  const allowed = trustFor(context.guard, listed.mode)
+  if ('refusal' in allowed) return allowed
+  const built = scriptArguments(listed)
+  if ('refusal' in built) return built
+  return fetchScript(context, allowed.trust, listed, context.journal.path(listed.id, 'script'))
 }
 
 const changedSince = (listed: Operation, claimed: Operation): Refusal | undefined =>
@@ -74,14 +81,20 @@ const runClaimed = async (
   context: Context,
   claimedJob: Job,
   permit: Permit,
+  manifest: Manifest,
   halt: AbortController,
 ): Promise<Ended> => {
-  const { journal, scripts, log, timings } = context
+  const { journal, scripts, guard, log, timings } = context
   const { operation } = permit
   const { id } = operation
   // Built again from the answer: exclusions may have come or gone since the list.
   const built = scriptArguments(operation)
-  if ('refusal' in built) return { finished: finish(context, claimedJob, failed(built.refusal)) }
+  // Asked again as well: the claim may have taken long, and what the host allows counts when the script starts.
+  const allowed = trustFor(guard, operation.mode, manifest.key_id)
+  const refused = (refusal: Refusal): Ended => ({ finished: finish(context, claimedJob, failed(refusal)) })
+  if ('refusal' in allowed) return refused(allowed.refusal)
+  if ('refusal' in built) return refused(built.refusal)
+  guard.sequences.keep(manifest)
 
   const [args, sha256] = [built.args, operation.script_sha256]
   const starting = journal.save({ ...claimedJob, state: 'starting', args, sha256 })

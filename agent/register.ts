@@ -4,10 +4,13 @@ import { z } from 'zod'
 import { backoffMs, sleep } from './backoff.ts'
 import { AgentError, HttpError, reasonOf } from './errors.ts'
 import { collectFacts, machineIdentity } from './facts.ts'
+import { KEYS_MAX, keyFromRaw, type StoredKey, storedKey, type TrustedKey } from './keys.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
+import { type PolicyPlace, readPolicy } from './policy.ts'
 import { ensureFolder, readJson, statePaths, writeJson } from './state.ts'
 import { backoffOf, type Timings } from './timings.ts'
 import type { Transport } from './transport.ts'
+import { keyLines, openTrust } from './trust.ts'
 
 const DeviceCode = z.object({
   device_code: z.string(),
@@ -23,7 +26,10 @@ const Started = DeviceCode.omit({ expires_at: true }).extend({ expires_in: z.num
 const Registered = z.object({
   refresh_token: z.string().min(1),
   agent_id: z.string().min(1),
-  signing_keys: z.array(z.unknown()).nullish(),
+  signing_keys: z
+    .array(z.object({ public_key: z.string() }))
+    .max(KEYS_MAX)
+    .nullish(),
 })
 
 export type RegisterOptions = {
@@ -31,6 +37,9 @@ export type RegisterOptions = {
   stateDir: string
   /** Without one, a person approves a device code. */
   token?: string
+  /** Of an operator. With any, the server's own keys are not accepted. */
+  trustedKeys: TrustedKey[]
+  policy: PolicyPlace
   force: boolean
   timings: Timings
   root: string
@@ -39,10 +48,11 @@ export type RegisterOptions = {
 
 /** Enrols this machine and writes the state folder. Returns the agent's id. */
 export const register = async (options: RegisterOptions): Promise<string> => {
-  const { server, stateDir, token, force, timings, root, say } = options
+  const { server, stateDir, token, trustedKeys, policy, force, timings, root, say } = options
   const paths = statePaths(stateDir)
   if (existsSync(paths.enrolment) && !force)
     throw new AgentError(`${stateDir} is enrolled already; add --force to enrol this machine anew.`)
+  const local = readPolicy(policy)
   ensureFolder(stateDir)
   const transport = pocketbaseTransport({ origin: server, timings })
   const facts = collectFacts(root)
@@ -61,20 +71,32 @@ export const register = async (options: RegisterOptions): Promise<string> => {
     say(`Open ${device.verification_uri}`)
     say(`and approve the code ${device.user_code}. Waiting for it ...`)
   }
-  const body = { action: 'register', ...facts, ...proof, enrol_key: enrolling.enrol_key }
+  // Without an offline key it will be the server's, which comes with the answer; each heartbeat says it again.
+  const key_guard = trustedKeys.length > 0 || local.keys ? 'offline' : 'server'
+  const guards = { key_guard, policy_mode: local.mode }
+  const body = { action: 'register', ...facts, ...guards, ...proof, enrol_key: enrolling.enrol_key }
   const until = token ? Date.now() + timings.requestMs : (device?.expires_at ?? 0)
   const answer = await enrol(transport, { ...body, machine_id: identity.machine_id }, until, timings, say)
+  // Offline is what was named here alone, whatever the server calls its keys.
+  const signing_keys = [...trustedKeys.map(storedKey), ...serverKeys(answer.signing_keys ?? [])]
+  for (const line of keyLines(openTrust(policy, signing_keys)().keys))
+    say(`Scripts are checked against ${line}.`)
   writeJson(paths.token, { refresh_token: answer.refresh_token })
   writeJson(paths.enrolment, {
     server,
     agent_id: answer.agent_id,
     ...identity,
-    signing_keys: answer.signing_keys ?? [],
+    signing_keys,
     enrolled_at: new Date().toISOString(),
   })
   rmSync(paths.enrolling, { force: true })
   return answer.agent_id
 }
+
+export const serverKeys = (answered: readonly { public_key: string }[]): StoredKey[] =>
+  answered.map(({ public_key }, at) =>
+    storedKey(keyFromRaw(public_key, 'server', `The server's signing key ${at + 1}`)),
+  )
 
 const startDevice = async (transport: Transport, hostname: string) => {
   const { data } = await transport.request('POST', '/api/agent', { action: 'device-auth-start', hostname })

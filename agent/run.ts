@@ -3,17 +3,21 @@ import { z } from 'zod'
 import type { Context } from './context.ts'
 import { deliver } from './delivery.ts'
 import { AgentError, Revoked } from './errors.ts'
-import { identityDifferences, machineIdentity } from './facts.ts'
+import { collectFacts, identityDifferences, machineIdentity } from './facts.ts'
+import type { Guard } from './guard.ts'
 import { heartbeat, machineReadings } from './heartbeat.ts'
 import { openJournal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import type { Log } from './log.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
+import type { PolicyPlace } from './policy.ts'
 import { processes } from './process.ts'
 import { recoverJobs } from './recover.ts'
+import { openSequences } from './sequences.ts'
 import { openSession } from './session.ts'
 import { Enrolment, ensureFolder, readJson, statePaths, writeJson } from './state.ts'
 import type { Timings } from './timings.ts'
+import { guardOf, openTrust, trustFacts } from './trust.ts'
 import { version } from './version.ts'
 
 export const TokenFile = z.object({ refresh_token: z.string().min(1) })
@@ -21,6 +25,7 @@ const PRUNE_MS = 86_400_000
 
 export type RunOptions = {
   stateDir: string
+  policy: PolicyPlace
   timings: Timings
   log: Log
   /** Where the file system starts that facts and metrics are read from. */
@@ -30,7 +35,14 @@ export type RunOptions = {
 }
 
 /** The agent until it is asked to stop. Throws `Revoked` when the server sent it away. */
-export const run = async ({ stateDir, timings, log, root, stop: asked }: RunOptions): Promise<void> => {
+export const run = async ({
+  stateDir,
+  policy,
+  timings,
+  log,
+  root,
+  stop: asked,
+}: RunOptions): Promise<void> => {
   const paths = statePaths(stateDir)
   const enrolment = readJson(paths.enrolment, Enrolment)
   if (!enrolment)
@@ -43,6 +55,8 @@ export const run = async ({ stateDir, timings, log, root, stop: asked }: RunOpti
       `This is not the machine that was enrolled (${differences.join(' and ')} differ); ` +
         'a copied machine must be registered as its own: run "register" with --force.',
     )
+  const trust = openTrust(policy, enrolment.signing_keys)
+  const { keys, mode } = trust()
   ensureFolder(stateDir)
   const release = await takeLock(paths.locks)
 
@@ -62,14 +76,33 @@ export const run = async ({ stateDir, timings, log, root, stop: asked }: RunOpti
   const instance = randomUUID()
   const transport = pocketbaseTransport({ origin: enrolment.server, timings, session, instance })
   const journal = openJournal(paths.jobs)
-  const context: Context = { transport, journal, scripts: processes, timings, log, stop }
+  const guard: Guard = {
+    trust,
+    policyFile: policy.file,
+    host() {
+      const { platform_family: family, os_version: osVersion, package_manager: manager } = collectFacts(root)
+      return { family, osVersion, manager }
+    },
+    sequences: openSequences(paths.sequences),
+  }
+  const context: Context = { transport, journal, scripts: processes, guard, timings, log, stop }
   journal.prune(Date.now())
   const pruning = setInterval(() => journal.prune(Date.now()), PRUNE_MS)
   try {
-    log.info('The agent runs.', { version, agent: enrolment.agent_id, server: enrolment.server })
+    log.info('The agent runs.', {
+      ...{ version, agent: enrolment.agent_id, server: enrolment.server },
+      ...{ key: guardOf(keys) || 'none', policy: mode },
+    })
+    if (keys.length === 0)
+      log.warn(
+        'This agent trusts no key and will run nothing: register it again with --force, or name a key in its policy file.',
+        { policy: policy.file },
+      )
     const beaten = (at: Date) => writeJson(paths.heartbeat, { at: at.toISOString(), version })
     // It ends with `stop` by itself, and a beat under way need not be waited for.
-    void heartbeat(context, machineReadings(root), beaten)
+    const readings = machineReadings(root)
+    const facts = trustFacts(trust, log)
+    void heartbeat(context, () => ({ ...readings(), ...facts() }), beaten)
     await deliver(context, await recoverJobs(context))
     if (stop.reason instanceof Revoked) throw stop.reason
     log.info('The agent has stopped.')

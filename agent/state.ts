@@ -12,6 +12,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { AgentError } from './errors.ts'
+import { StoredKey } from './keys.ts'
 
 /** Who this agent is. Written last at enrolment: where it stands, the folder is enrolled. */
 export const Enrolment = z.object({
@@ -19,8 +20,8 @@ export const Enrolment = z.object({
   agent_id: z.string(),
   machine_id: z.string(),
   dmi_uuid: z.string(),
-  /** Public keys that scripts and releases are checked against. */
-  signing_keys: z.array(z.unknown()).default([]),
+  /** Public keys that scripts are checked against: those it was registered with, and the server's of that moment. */
+  signing_keys: z.array(StoredKey).default([]),
   enrolled_at: z.string(),
 })
 export type Enrolment = z.infer<typeof Enrolment>
@@ -37,6 +38,7 @@ export const statePaths = (folder: string) => ({
   /** An enrolment under way; see register.ts. */
   enrolling: join(folder, 'enrolling.json'),
   heartbeat: join(folder, 'heartbeat.json'),
+  sequences: join(folder, 'sequences.json'),
   locks: join(folder, 'locks'),
   jobs: join(folder, 'jobs'),
 })

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
-import { AgentError } from './errors.ts'
+import { AgentError, reasonOf } from './errors.ts'
 import { type Job, openJournal } from './journal.ts'
 import { lockHolder } from './lock.ts'
+import { type PolicyPlace, readPolicy } from './policy.ts'
 import { Enrolment, readJson, statePaths } from './state.ts'
+import { keyLines, trustIn } from './trust.ts'
 
 const Heartbeat = z.object({ at: z.string(), version: z.string() })
 const JOBS_SHOWN = 20
@@ -24,8 +26,19 @@ const table = (rows: string[][]) => {
   )
 }
 
+const trustRows = ({ signing_keys }: Enrolment, place: PolicyPlace): string[][] => {
+  try {
+    const policy = readPolicy(place)
+    const { keys, mode } = trustIn(signing_keys)(policy)
+    const file = policy.present ? place.file : `no file ${place.file}`
+    return [...keyLines(keys).map((line) => ['key', line]), ['policy', `${mode} (${file})`]]
+  } catch (error) {
+    return [['policy', `every operation is refused: ${reasonOf(error)}`]]
+  }
+}
+
 /** What the state folder says, as lines of text. The server is not asked. */
-export const statusLines = (stateDir: string): string[] => {
+export const statusLines = (stateDir: string, policy: PolicyPlace): string[] => {
   const paths = statePaths(stateDir)
   const enrolment = readJson(paths.enrolment, Enrolment)
   if (!enrolment)
@@ -42,6 +55,7 @@ export const statusLines = (stateDir: string): string[] => {
       ['state folder', stateDir],
       ['process', holder === undefined ? 'not running' : String(holder)],
       ['last heartbeat', beat?.at ?? 'never'],
+      ...trustRows(enrolment, policy),
     ]),
     '',
     ...(jobs.length === 0

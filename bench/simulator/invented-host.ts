@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
+import type { Host } from '../../agent/guard.ts'
 import { version } from '../../agent/version.ts'
 
 /** What an agent says of a host that does not exist. */
 export type InventedHost = {
   /** For `register`. */
   facts: Record<string, unknown>
+  platform: Host
   /** The body of a heartbeat, slightly different each time. */
   read: () => Record<string, unknown>
 }
@@ -30,6 +32,11 @@ export function inventHost(fleet: string, at: number): InventedHost {
   }
   const hostname = `${fleet}-${String(at + 1).padStart(5, '0')}`
   return {
+    platform: {
+      family: system.platform_family,
+      osVersion: system.os_version,
+      manager: system.package_manager,
+    },
     facts: { hostname, os_type: 'linux', ...system, capabilities: ['claim'], machine_id: hash.slice(0, 32) },
     read: () => ({ action: 'ingest-metrics', system_metrics: metrics(), ...system }),
   }

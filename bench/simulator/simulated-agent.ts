@@ -4,9 +4,10 @@ import type { Context } from '../../agent/context.ts'
 import { deliver } from '../../agent/delivery.ts'
 import { reasonOf } from '../../agent/errors.ts'
 import { heartbeat } from '../../agent/heartbeat.ts'
+import type { StoredKey } from '../../agent/keys.ts'
 import type { Log } from '../../agent/log.ts'
 import { recoverJobs } from '../../agent/recover.ts'
-import { enrol } from '../../agent/register.ts'
+import { enrol, serverKeys } from '../../agent/register.ts'
 import { openSession, type Session } from '../../agent/session.ts'
 import type { Timings } from '../../agent/timings.ts'
 import type { Chaos } from './chaos.ts'
@@ -17,6 +18,7 @@ import type { Ledger } from './ledger.ts'
 import type { Measures } from './measures.ts'
 import { memoryJournal } from './memory-journal.ts'
 import type { Outputs } from './outputs.ts'
+import { pinnedGuard } from './pinned-guard.ts'
 import { pretendedScripts } from './pretended-scripts.ts'
 import { watchedTransport } from './watched-transport.ts'
 
@@ -44,6 +46,8 @@ export class SimulatedAgent {
   #host: InventedHost
   #client: HttpClient
   #refreshToken = ''
+  /** What its registration brought, as agent.json would keep it. */
+  #keys: StoredKey[] = []
   #stop = new AbortController()
   #over: Promise<unknown> = Promise.resolve()
 
@@ -62,6 +66,7 @@ export class SimulatedAgent {
     const answer = await enrol(anonymous, body, Date.now() + timings.requestMs, timings, say)
     this.id = answer.agent_id
     this.#refreshToken = answer.refresh_token
+    this.#keys = serverKeys(answer.signing_keys ?? [])
   }
 
   /** Works until it is stopped; the first heartbeat comes after `beatAfterMs`. Resolves once it is subscribed. */
@@ -82,6 +87,7 @@ export class SimulatedAgent {
     const journal = memoryJournal(outputs)
     const plan = (operation: string) => ({ ms: runMs(), exitCode: outputs.exitCodeOf(operation) })
     const scripts = pretendedScripts(journal, plan, (operation) => ledger.started(operation))
+    const guard = pinnedGuard(this.#keys, this.#host)
     const { signal: stop } = this.#stop
 
     const count = () => {
@@ -101,7 +107,7 @@ export class SimulatedAgent {
           return told.subscribe(topic, { ...subscriber, opened })
         },
       }
-      const context: Context = { transport, journal, scripts, timings, log: silentLog(measures), stop }
+      const context: Context = { transport, journal, scripts, guard, timings, log: silentLog(measures), stop }
       void sleep(beatAfterMs, stop).then(() => heartbeat(context, this.#host.read, () => undefined))
       this.#over = recoverJobs(context)
         .then((unreported) => deliver(context, unreported))

@@ -61,11 +61,12 @@ test('a heartbeat carries the facts, and status tells what happened', async () =
         'boot_id',
         'jobs',
         'kernel_version',
+        'key_guard',
         'os_info',
         'os_version',
         'package_manager',
       ],
-      ...['platform_family', 'primary_ip', 'system_metrics', 'version'],
+      ...['platform_family', 'policy_mode', 'primary_ip', 'system_metrics', 'version'],
     ].filter((key) => key !== 'package_manager' || beat.body.package_manager !== undefined),
   )
   const row = server.order('true')

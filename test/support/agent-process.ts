@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { standInKey } from './script-key.ts'
 
 const HOUSE = resolve(import.meta.dirname, '../..')
 const WAIT_MS = 15_000
@@ -85,7 +86,10 @@ export class AgentProcess {
 export const stateFolder = (server?: string) => {
   const folder = mkdtempSync(join(tmpdir(), 'patchbase-agent-'))
   if (server) {
-    const enrolment = { server, agent_id: 'agent0000000001', machine_id: '', dmi_uuid: '', enrolled_at: '' }
+    const enrolment = {
+      ...{ server, agent_id: 'agent0000000001', machine_id: '', dmi_uuid: '', enrolled_at: '' },
+      signing_keys: [standInKey.wire],
+    }
     writeFileSync(join(folder, 'agent.json'), JSON.stringify(enrolment))
     writeFileSync(join(folder, 'token'), JSON.stringify({ refresh_token: 'refresh-0' }))
   }

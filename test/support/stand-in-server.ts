@@ -3,6 +3,8 @@ import { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { collectFacts } from '../../agent/facts.ts'
+import { type ScriptKey, standInKey } from './script-key.ts'
 
 /**
  * As much of a server as the agent needs, with every kind of trouble on demand. It is a stand-in for the network
@@ -15,10 +17,14 @@ export type Trouble = 'cut' | number | undefined
 type Reply = { status: number; body?: unknown }
 
 const WAIT_MS = 15_000
+/** Every script of the stand-in is for the machine the tests run on. */
+const { platform_family: FAMILY } = collectFacts()
 
 export class StandIn {
   readonly operations = new Map<string, Row>()
   readonly scripts = new Map<string, Buffer>()
+  /** What `validate` answers for each script. */
+  readonly validated = new Map<string, Record<string, unknown>>()
   readonly results: Record<string, unknown>[] = []
   readonly seen: Seen[] = []
   /** Asked before a request is handled, and after it took effect but before its answer is sent. */
@@ -28,6 +34,10 @@ export class StandIn {
   approved = false
   rotate = false
   refreshToken = 'refresh-0'
+  /** Signs what is ordered. */
+  key: ScriptKey = standInKey
+  /** In every answer of `/api/agent`, where only that to `register` counts. */
+  signingKeys: unknown[] = [standInKey.wire]
   #server = createServer((request, response) => void this.#serve(request, response))
   #sockets = new Set<Socket>()
   #streams = new Map<string, ServerResponse>()
@@ -83,18 +93,26 @@ export class StandIn {
     }
   }
 
-  /** Adds an operation for a shell script and rings. */
-  order(script: string, fields: Record<string, unknown> = {}): Row {
+  /** Adds an operation for a shell script and rings. `manifest` is what its signature says otherwise than it is. */
+  order(script: string, fields: Record<string, unknown> = {}, manifest: Record<string, unknown> = {}): Row {
     const bytes = Buffer.from(`#!/bin/sh\n${script}\n`)
     const id = randomUUID().replaceAll('-', '').slice(0, 15)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
     this.scripts.set(`script${id}`, bytes)
+    const name = `update-${id}.sh`
+    const known = { name, sha256, size: bytes.length }
+    this.validated.set(`script${id}`, {
+      id: `script${id}`,
+      ...known,
+      ...this.sign({ ...known, ...manifest }),
+    })
     const row: Row = {
       id,
       status: 'pending',
       mode: 'dry-run',
       script_id: `script${id}`,
       script_url: `/api/files/scripts/script${id}/update.sh`,
-      script_sha256: createHash('sha256').update(bytes).digest('hex'),
+      script_sha256: sha256,
       exclusions: [],
       security_only: false,
       packages: null,
@@ -107,6 +125,15 @@ export class StandIn {
     this.operations.set(row.id, row)
     this.ring(row)
     return row
+  }
+
+  /** A manifest for this machine and its signature, as they stand in the answer to `validate`. */
+  sign(manifest: Record<string, unknown>, key = this.key) {
+    const text = JSON.stringify({
+      ...{ family: FAMILY, os_version: '', version: '1.0', sequence: 1 },
+      ...{ key_id: key.id, created: '2026-01-01T00:00:00Z', ...manifest },
+    })
+    return { manifest: text, signature: key.sign(text) }
   }
 
   ring(row: Row) {
@@ -180,7 +207,10 @@ export class StandIn {
     if (path === '/api/agent' && body.action !== 'ingest-metrics') return this.#enrol(body)
     // Like a real one, it takes a bad token for a guest's on record endpoints.
     const known = authorization === this.accessToken && !this.revoked
-    if (path === '/api/agent') return known ? ok({ success: true }) : error(401, 'Missing authentication.')
+    if (path === '/api/agent')
+      return known
+        ? ok({ success: true, signing_keys: this.signingKeys })
+        : error(401, 'Missing authentication.')
     if (path === '/api/realtime') return known ? { status: 204 } : error(403, 'Not the same authorization.')
     if (!known && method === 'GET' && path.endsWith('/records')) return ok({ page: 1, items: [] })
     if (!known) return error(404, "The requested resource wasn't found.")
@@ -202,13 +232,16 @@ export class StandIn {
       const good = body.enrolment_token === 'enrol-me' || (body.device_code === 'device' && this.approved)
       if (!good)
         return error(400, body.device_code ? 'device not authorized yet' : 'Unknown enrolment token.')
-      return ok({ ...tokens, agent_id: 'agent0000000001', signing_keys: [] })
+      return ok({ ...tokens, agent_id: 'agent0000000001', signing_keys: this.signingKeys })
     }
     if (this.revoked || body.refresh_token !== this.refreshToken) return error(401, 'Invalid token.')
     this.#refreshes++
     if (this.rotate) this.refreshToken = `refresh-${this.#refreshes}`
     const rotated = this.rotate ? { refresh_token: this.refreshToken } : {}
-    return ok({ access_token: this.accessToken, expires_in: 3600, agent_id: 'agent0000000001', ...rotated })
+    return ok({
+      ...{ access_token: this.accessToken, expires_in: 3600, agent_id: 'agent0000000001', ...rotated },
+      signing_keys: this.signingKeys,
+    })
   }
 
   #list(url: URL): Reply {
@@ -232,9 +265,8 @@ export class StandIn {
   }
 
   #validate(id: string): Reply {
-    const bytes = this.scripts.get(id)
-    if (!bytes) return error(404, "The requested resource wasn't found.")
-    return ok({ id, sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length })
+    const answer = this.validated.get(id)
+    return answer ? ok(answer) : error(404, "The requested resource wasn't found.")
   }
 
   #result(id: string, body: Record<string, unknown>): Reply {
