@@ -5,6 +5,8 @@ import { FAMILIES, MANAGERS } from './parts/platforms.ts'
 import { signedIn } from './parts/rules.ts'
 
 const view = `${signedIn} && (user_id = @request.auth.id || id = @request.auth.id)`
+export const GUARDS = ['server', 'offline'] as const
+export const POLICY_MODES = ['full', 'dry-run-only', 'observe-only'] as const
 const names = z.array(z.string().max(255)).max(100)
 
 /** The agents, one per host. Made by registration only; what a heartbeat brings is not the owner's to set. */
@@ -37,9 +39,9 @@ export const agents = defineCollection({
     /** When the package manager last gave evidence: every repository asked, and answered. */
     checked_at: computed(date()),
     /** Whose signature the host runs scripts by: a key this server holds, or one kept away from it. */
-    key_guard: computed(select(['server', 'offline'])),
+    key_guard: computed(select(GUARDS)),
     /** What the host's own policy lets it be ordered to do. */
-    policy_mode: computed(select(['full', 'dry-run-only', 'observe-only'])),
+    policy_mode: computed(select(POLICY_MODES)),
     tags: json({ shape: names }),
     capabilities: computed(json({ shape: names })),
     update_channel: text({ max: 50 }),

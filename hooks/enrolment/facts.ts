@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Agent } from '../../collections/agents.ts'
+import { type Agent, GUARDS, POLICY_MODES } from '../../collections/agents.ts'
 import { MANAGERS } from '../../collections/parts/platforms.ts'
 import { familyOf } from './family.ts'
 
@@ -26,6 +26,12 @@ const Facts = z.object({
   all_ips: names,
   version: text(50),
   boot_id: text(100),
+  // '' of an agent that trusts no key and runs nothing.
+  key_guard: z
+    .enum(['', ...GUARDS])
+    .optional()
+    .catch(undefined),
+  policy_mode: z.enum(POLICY_MODES).optional().catch(undefined),
   capabilities: names,
 })
 
@@ -40,6 +46,8 @@ const PLAIN = [
   'all_ips',
   'version',
   'boot_id',
+  'key_guard',
+  'policy_mode',
   'capabilities',
 ] as const
 

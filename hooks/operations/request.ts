@@ -21,7 +21,7 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   const { app, database, record, now } = event
   const { agent, container } = await claimTarget(event)
   if (!agent) return write()
-  refuseBarred(agent)
+  refuseBarred(agent, record.mode)
   clearComputed(record)
   refuseUnreadable(event, ['not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
   const [platform, kept] = await Promise.all([
@@ -51,10 +51,16 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   }
 }
 
-function refuseBarred(agent: Agent): void {
+/** What the host would refuse by itself; said at once, instead of after the claim. */
+function refuseBarred(agent: Agent, mode: string): void {
   if (agent.status !== 'active')
     throw new Conflict(
       `The agent of ${agent.hostname} is ${agent.status}; it would never take the operation.`,
+    )
+  const { hostname, policy_mode: policy } = agent
+  if (policy === 'observe-only' || (policy === 'dry-run-only' && mode === 'apply'))
+    throw new Conflict(
+      `The policy of ${hostname} is ${policy}; only its administrator can change that, on the host itself.`,
     )
 }
 
