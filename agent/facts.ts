@@ -50,6 +50,10 @@ const addresses = (): Address[] =>
       .map(({ address, family }) => ({ interface: name, address, family })),
   )
 
+/** The path of a command; undefined where there is none. */
+export const binaryOf = (root: string, name: string): string | undefined =>
+  BINARY_FOLDERS.map((folder) => join(root, folder, name)).find((path) => existsSync(path))
+
 /** What this machine is, in the words of the `agents` collection. `root` is where its file system starts. */
 export const collectFacts = (root = '/') => {
   const osRelease = parseOsRelease(
@@ -63,9 +67,7 @@ export const collectFacts = (root = '/') => {
     os_info: osRelease.PRETTY_NAME ?? osRelease.NAME ?? 'Linux',
     os_version: osRelease.VERSION_ID ?? '',
     platform_family,
-    package_manager: packageManager(platform_family, (name) =>
-      BINARY_FOLDERS.some((folder) => existsSync(join(root, folder, name))),
-    ),
+    package_manager: packageManager(platform_family, (name) => binaryOf(root, name) !== undefined),
     kernel_version: release(),
     arch: machine(),
     primary_ip: primaryAddress(all, defaultInterface(readSystem(root, 'proc/net/route'))),

@@ -65,9 +65,11 @@ test('a heartbeat carries the facts, and status tells what happened', async () =
         'os_info',
         'os_version',
         'package_manager',
+        'package_manager_version',
+        'packages_hash',
       ],
       ...['platform_family', 'policy_mode', 'primary_ip', 'system_metrics', 'version'],
-    ].filter((key) => key !== 'package_manager' || beat.body.package_manager !== undefined),
+    ].filter((key) => !key.startsWith('package') || beat.body[key] !== undefined),
   )
   const row = server.order('true')
   await server.resultOf(row.id)

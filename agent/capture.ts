@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process'
+import { homedir } from 'node:os'
+import { promisify } from 'node:util'
+import { AgentError, reasonOf } from './errors.ts'
+
+const TIMEOUT_MS = 60_000
+const BYTES_MAX = 8 * 1024 * 1024
+const execute = promisify(execFile)
+
+/**
+ * Runs a program of the system that only asks, and returns what it printed; in English, whatever the machine speaks.
+ * Throws `AgentError` when it fails, takes longer than a minute or prints more than 8 MiB.
+ */
+export const capture = async (
+  program: string,
+  args: readonly string[],
+  limits = { timeoutMs: TIMEOUT_MS, maxBytes: BYTES_MAX },
+): Promise<string> => {
+  try {
+    const { stdout } = await execute(program, args, {
+      cwd: '/',
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin', HOME: homedir(), LC_ALL: 'C' },
+      timeout: limits.timeoutMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: limits.maxBytes,
+    })
+    return stdout
+  } catch (error) {
+    const { killed, code, stderr } = error as { killed?: boolean; code?: unknown; stderr?: string }
+    if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER')
+      throw new AgentError(`${program} printed more than ${limits.maxBytes} bytes.`)
+    if (killed) throw new AgentError(`${program} had not ended after ${limits.timeoutMs} ms.`)
+    if (typeof code !== 'number') throw new AgentError(`${program} could not be run: ${reasonOf(error)}.`)
+    throw new AgentError(`${program} failed with ${code}: ${(stderr ?? '').trim().slice(0, 500)}`)
+  }
+}
