@@ -5,10 +5,11 @@ import { deliver } from './delivery.ts'
 import { AgentError, Revoked } from './errors.ts'
 import { collectFacts, identityDifferences, machineIdentity } from './facts.ts'
 import type { Guard } from './guard.ts'
-import { heartbeat, machineReadings } from './heartbeat.ts'
+import { heartbeat } from './heartbeat.ts'
 import { openJournal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import type { Log } from './log.ts'
+import { openMachine } from './machine.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
 import type { PolicyPlace } from './policy.ts'
 import { processes } from './process.ts'
@@ -100,9 +101,10 @@ export const run = async ({
       )
     const beaten = (at: Date) => writeJson(paths.heartbeat, { at: at.toISOString(), version })
     // It ends with `stop` by itself, and a beat under way need not be waited for.
-    const readings = machineReadings(root)
+    const machine = openMachine(root, log)
     const facts = trustFacts(trust, log)
-    void heartbeat(context, () => ({ ...readings(), ...facts() }), beaten)
+    const read = async () => ({ ...(await machine.read()), ...facts() })
+    void heartbeat(context, { ...machine, read }, beaten)
     await deliver(context, await recoverJobs(context))
     if (stop.reason instanceof Revoked) throw stop.reason
     log.info('The agent has stopped.')

@@ -108,7 +108,7 @@ export class SimulatedAgent {
         },
       }
       const context: Context = { transport, journal, scripts, guard, timings, log: silentLog(measures), stop }
-      void sleep(beatAfterMs, stop).then(() => heartbeat(context, this.#host.read, () => undefined))
+      void sleep(beatAfterMs, stop).then(() => heartbeat(context, this.#host, () => undefined))
       this.#over = recoverJobs(context)
         .then((unreported) => deliver(context, unreported))
         .catch((error: unknown) => {
