@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type AptHost, createAptHost, isRoot } from '../support/apt-host.ts'
-import { packagesAt } from '../support/debian-package.ts'
 import { nobody } from '../support/embedded.ts'
+import { type AptHost, createAptHost } from '../support/hosts/apt.ts'
+import { isRoot } from '../support/hosts/box.ts'
+import { packagesAt } from '../support/hosts/family.ts'
 import { HOUSE, Program, startProgram } from '../support/server-process.ts'
 
 const TMPDIR = '/var/tmp/demo-test'
@@ -30,7 +31,7 @@ describe.runIf(isRoot)('npm run demo', { timeout: 60_000 }, () => {
     host = await createAptHost()
     await mkdir(join(host.root, TMPDIR), { recursive: true })
     await host.install(packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-urgent'))
-    await host.publish({ packages: packagesAt('2.0', 'pb-alpha', 'pb-beta') })
+    await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-beta'))
   })
   afterAll(() => host?.[Symbol.asyncDispose]())
 
@@ -50,7 +51,7 @@ describe.runIf(isRoot)('npm run demo', { timeout: 60_000 }, () => {
 
   test('shows what apt offers, security first, and leaves nothing behind', async () => {
     const label = 'Debian-Security'
-    await host.publish({ packages: packagesAt('2.0', 'pb-urgent'), label }, 'security')
+    await host.publishDebs({ packages: packagesAt('2.0', 'pb-urgent'), label }, 'security')
     const before = await host.versions()
     const demo = start(NPM)
     expect(await demo.exited).toBe(0)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { isRoot } from '../support/apt-host.ts'
+import { isRoot } from '../support/hosts/box.ts'
 import { createWorld, type Operation, slow } from './world.ts'
 
 if (!isRoot) console.warn('Left out: the path from operator to installed packages, which needs root and apt.')
@@ -15,8 +15,8 @@ const untouched = { 'pb-alpha': '1.0', 'pb-beta': '1.0', 'pb-kept': '1.0' }
 async function slowWorld(seconds: number) {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await createWorld())
-  await world.host.install([{ ...slow('1.0', 0), postinst: undefined }])
-  await world.host.publish({ packages: [slow('2.0', seconds)] })
+  await world.host.install([{ ...slow('1.0', 0), postinstall: undefined }])
+  await world.host.publish([slow('2.0', seconds)])
   await world.enrol()
   opened.move()
   return world

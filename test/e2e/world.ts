@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { type AptHost, createAptHost } from '../support/apt-host.ts'
-import { type DebianPackage, packagesAt } from '../support/debian-package.ts'
+import { type AptHost, createAptHost } from '../support/hosts/apt.ts'
+import { type FamilyPackage, packagesAt } from '../support/hosts/family.ts'
 import { HOUSE, Program, type ServerProcess, startProgram, startServer } from '../support/server-process.ts'
 
 const EMAIL = 'owner@example.com'
@@ -19,10 +19,10 @@ const CONFIGURED = '/var/log/pb-configured'
 const TIMINGS = JSON.stringify({ pollMs: 100, backoffBaseMs: 100, backoffMaxMs: 500 })
 
 /** A package that takes its time to be configured. */
-export const slow = (version: string, seconds: number): DebianPackage => ({
+export const slow = (version: string, seconds: number): FamilyPackage => ({
   name: 'pb-slow',
   version,
-  postinst: `echo ${version} >>${CONFIGURED}; sleep ${seconds}`,
+  postinstall: `echo ${version} >>${CONFIGURED}; sleep ${seconds}`,
 })
 
 export type Row = { package: string; current_version: string; new_version: string; security: boolean }
@@ -63,7 +63,7 @@ export async function createWorld() {
   const host: AptHost = opened.use(await createAptHost())
   await host.write('/etc/apt/apt.conf.d/80count', `APT::Update::Pre-Invoke { "echo asked >>${ASKED}"; };\n`)
   await host.install(packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-kept'))
-  await host.publish({ packages: packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-kept') })
+  await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-kept'))
 
   const agentProgram = (args: string[]) => {
     const command = [process.execPath, '--import', './check-node.mjs', 'agent/main.ts', ...args]

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type AptHost, createAptHost, isRoot, type RunOptions } from '../support/apt-host.ts'
-import { packagesAt } from '../support/debian-package.ts'
+import { type AptHost, apt, createAptHost } from '../support/hosts/apt.ts'
+import { isRoot, type RunOptions } from '../support/hosts/box.ts'
+import { packagesAt } from '../support/hosts/family.ts'
 
 const script = fileURLToPath(new URL('../../patch-scripts/debian/apt-update.sh', import.meta.url))
 
@@ -62,7 +63,7 @@ const names = (rows: Row[]) => rows.map((row) => row.package)
 async function usualHost(): Promise<AptHost> {
   const host = await createAptHost()
   await host.install(packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-held'))
-  await host.publish({ packages: packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-held') })
+  await host.publishDebs({ packages: packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-held') })
   await host.must(['apt-mark', 'hold', 'pb-held'])
   return host
 }
@@ -72,7 +73,7 @@ async function gatedHost() {
   const host = await createAptHost()
   await host.install(packagesAt('1.0', 'pb-alpha', 'pb-gate', 'pb-held'))
   const postinst = 'echo configuring >/run/pb-started; read -r go </run/pb-gate'
-  await host.publish({
+  await host.publishDebs({
     packages: [{ name: 'pb-gate', version: '2.0', postinst }, ...packagesAt('2.0', 'pb-alpha', 'pb-held')],
   })
   await host.must(['apt-mark', 'hold', 'pb-held'])
@@ -110,10 +111,10 @@ test('is accepted by shellcheck and hands its whole text to the shell before it 
 describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeout: 30_000 }, () => {
   test('a dry run lists exactly what apply would do and leaves no trace', async () => {
     await using host = await usualHost()
-    const before = await host.changes()
+    const before = await host.changes(apt.traits.metadata)
     const { code, stdout, report } = await patch(host, ['--dry-run', '--exclude', 'pb-b*'])
     expect(code).toBe(0)
-    const size = await host.repositories.size('main', 'pb-alpha_2.0_all.deb')
+    const size = await host.size('pb-alpha')
     const row = (name: string): Row => ({
       package: name,
       current_version: '1.0',
@@ -153,7 +154,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
       '=== Debian/Ubuntu APT Update Script ===\nDry Run: true\nExcluded Packages: pb-b*\n',
     )
     expect(stdout).toContain('\n1 packages can be upgraded:\n  pb-alpha: 1.0 → 2.0\n')
-    expect(await host.changes()).toEqual(before)
+    expect(await host.changes(apt.traits.metadata)).toEqual(before)
   })
 
   test('apply respects exclusions and holds, and leaves no marks of its own', async () => {
@@ -169,7 +170,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
     expect(await host.holds()).toEqual(['pb-held'])
     expect(names(report.upgraded)).toEqual(['pb-alpha'])
     expect(report).toMatchObject({ failed: [], exclusions: ['pb-b*', 'absent', 'also-absent'] })
-    const changed = Object.keys(await host.changes())
+    const changed = Object.keys(await host.changes(apt.traits.metadata))
     expect(changed.filter((path) => path.startsWith('/run/patchbase'))).toEqual([])
     expect(await host.must(['apt-mark', 'showmanual', 'pb-alpha'])).toBe('pb-alpha\n')
 
@@ -182,7 +183,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('an exclusion holds back what depends on it, and an excluded new dependency', async () => {
     await using host = await createAptHost()
     await host.install(packagesAt('1.0', 'pb-app', 'pb-lib', 'pb-other'))
-    await host.publish({
+    await host.publishDebs({
       packages: [
         { name: 'pb-app', version: '2.0', depends: 'pb-lib (>= 2.0)' },
         { name: 'pb-other', version: '2.0', depends: 'pb-fresh' },
@@ -208,7 +209,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('--only updates the named packages and what they need', async () => {
     await using host = await createAptHost()
     await host.install(packagesAt('1.0', 'pb-app', 'pb-lib', 'pb-other', 'pb-data'))
-    await host.publish({
+    await host.publishDebs({
       packages: [
         { name: 'pb-app', version: '2.0', depends: 'pb-lib (>= 2.0)' },
         ...packagesAt('2.0', 'pb-lib', 'pb-other', 'pb-data'),
@@ -231,8 +232,8 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('security updates are known by their origin, listed first and chosen by --security', async () => {
     await using host = await createAptHost()
     await host.install(packagesAt('1.0', 'pb-alpha', 'pb-hidden', 'pb-urgent'))
-    await host.publish({ packages: packagesAt('3.0', 'pb-alpha', 'pb-hidden') })
-    await host.publish(
+    await host.publishDebs({ packages: packagesAt('3.0', 'pb-alpha', 'pb-hidden') })
+    await host.publishDebs(
       {
         label: 'Debian-Security',
         suite: 'stable-security',
@@ -265,7 +266,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
 
   test('an unreachable repository is never "no updates"', async () => {
     await using host = await usualHost()
-    await host.publish({ packages: packagesAt('1.0', 'pb-more') }, 'second')
+    await host.publishDebs({ packages: packagesAt('1.0', 'pb-more') }, 'second')
     expect((await patch(host, ['--dry-run'])).code).toBe(0)
     await host.repositories.stop()
     for (const args of [['--dry-run'], []]) {
@@ -296,7 +297,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('a package that cannot be downloaded is 103, and nothing is installed', async () => {
     await using host = await usualHost()
     await host.must(['apt-get', 'update'])
-    await host.repositories.lose('main', 'pb-beta_2.0_all.deb')
+    await host.lose('pb-beta')
     const { code, report } = await patch(host, [])
     expect(code).toBe(103)
     expect(report.error).toContain('pb-beta_2.0_all.deb')
@@ -306,7 +307,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('a full disk is 107, and nothing is installed', async () => {
     await using host = await createAptHost()
     await host.install(packagesAt('1.0', 'pb-big'))
-    await host.publish({
+    await host.publishDebs({
       packages: [{ name: 'pb-big', version: '2.0', files: { '/usr/lib/pb-big': 'x'.repeat(200_000) } }],
     })
     await host.must(['mkdir', '-p', '/var/cache/apt/archives'])
@@ -397,8 +398,10 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('a changed configuration file is kept, whatever the administrator of apt prefers', async () => {
     await using host = await createAptHost()
     const path = '/etc/pb-conf.conf'
-    await host.install([{ name: 'pb-conf', version: '1.0', conffiles: { [path]: 'one\n' } }])
-    await host.publish({ packages: [{ name: 'pb-conf', version: '2.0', conffiles: { [path]: 'two\n' } }] })
+    await host.installDebs([{ name: 'pb-conf', version: '1.0', conffiles: { [path]: 'one\n' } }])
+    await host.publishDebs({
+      packages: [{ name: 'pb-conf', version: '2.0', conffiles: { [path]: 'two\n' } }],
+    })
     await host.write(path, 'ours\n')
     await host.write('/etc/apt/apt.conf.d/10new', 'Dpkg::Options { "--force-confnew"; };\n')
     expect((await patch(host, [])).code).toBe(0)
@@ -411,7 +414,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
     await using host = await createAptHost()
     await host.install(packagesAt('1.0', 'pb-alpha', 'pb-broken'))
     const broken = { name: 'pb-broken', postinst: 'echo "pb-broken is unhappy" >&2; exit 3' }
-    await host.publish({ packages: [{ ...broken, version: '2.0' }, ...packagesAt('2.0', 'pb-alpha')] })
+    await host.publishDebs({ packages: [{ ...broken, version: '2.0' }, ...packagesAt('2.0', 'pb-alpha')] })
     const { code, stderr, report } = await patch(host, [])
     expect(code).toBe(104)
     expect(stderr).toContain('pb-broken is unhappy')
@@ -426,7 +429,7 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
     expect(listed.code).toBe(2)
     expect(listed.stdout).toContain('\nNot completely installed: pb-broken\n')
 
-    await host.publish({ packages: packagesAt('3.0', 'pb-broken') })
+    await host.publishDebs({ packages: packagesAt('3.0', 'pb-broken') })
     expect((await patch(host, [])).code).toBe(0)
     expect(await host.versions()).toEqual({ 'pb-alpha': '2.0', 'pb-broken': '3.0' })
   })
@@ -500,14 +503,14 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('a daemon that a package leaves running does not keep the caller waiting', async () => {
     await using host = await createAptHost()
     await host.install(packagesAt('1.0', 'pb-daemon'))
-    await host.publish({ packages: [{ name: 'pb-daemon', version: '2.0', postinst: 'sleep 300 &' }] })
+    await host.publishDebs({ packages: [{ name: 'pb-daemon', version: '2.0', postinst: 'sleep 300 &' }] })
     expect((await patch(host, [])).code).toBe(0)
     expect([...(await host.processes()).values()]).toContain('sleep')
   })
 
   test('a German environment and odd labels change nothing', async () => {
     await using host = await usualHost()
-    await host.publish({ label: 'Ünser "Lab\\el" [x] (y)', packages: packagesAt('3.0', 'pb-alpha') })
+    await host.publishDebs({ label: 'Ünser "Lab\\el" [x] (y)', packages: packagesAt('3.0', 'pb-alpha') })
     const { code, report } = await patch(host, ['--dry-run'], { env: german })
     expect(code).toBe(0)
     expect(report.packages.map((row) => [row.package, row.new_version, row.repository])).toEqual([
@@ -548,8 +551,8 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('five thousand updates are listed within seconds', async () => {
     await using host = await createAptHost()
     const many = Array.from({ length: 5000 }, (_, index) => `pb-many-${index}`)
-    await host.record(many)
-    await host.publish({
+    await host.pretend(many)
+    await host.publishDebs({
       described: many.map(
         (name) =>
           `Package: ${name}\nArchitecture: all\nVersion: 2.0\nFilename: pool/${name}.deb\nSize: 7\nSHA256: ${'0'.repeat(64)}\nDescription: x\n`,
@@ -567,8 +570,8 @@ describe.skipIf(!isRoot)('apt-update.sh on a Debian host (needs root)', { timeou
   test('three hundred packages are upgraded in bounded time', async () => {
     await using host = await createAptHost()
     const many = Array.from({ length: 300 }, (_, index) => `pb-many-${index}`)
-    await host.record(many)
-    await host.publish({ packages: packagesAt('2.0', ...many) })
+    await host.pretend(many)
+    await host.publishDebs({ packages: packagesAt('2.0', ...many) })
     const { code, report } = await patch(host, [])
     expect(code).toBe(0)
     expect(report.upgraded).toHaveLength(300)

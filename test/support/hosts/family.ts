@@ -100,5 +100,5 @@ export type FamilyHost = Box & {
 }
 
 /** Packages without content, all of one version. */
-export const packagesAt = (version: string, ...names: string[]): FamilyPackage[] =>
+export const packagesAt = (version: string, ...names: string[]): { name: string; version: string }[] =>
   names.map((name) => ({ name, version }))

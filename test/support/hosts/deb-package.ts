@@ -13,6 +13,8 @@ export type DebianPackage = {
   /** Default `all`. */
   arch?: string
   depends?: string
+  /** Names that this package takes the place of. */
+  replaces?: string[]
   /** Absolute path to content; each is a configuration file that dpkg guards. */
   conffiles?: Record<string, string>
   /** Absolute path to content. */
@@ -22,9 +24,7 @@ export type DebianPackage = {
   postinst?: string
 }
 
-/** `names` as packages of one version: `packagesAt('1.0', 'pb-alpha', 'pb-beta')`. */
-export const packagesAt = (version: string, ...names: string[]): DebianPackage[] =>
-  names.map((name) => ({ name, version }))
+const REPLACING = ['Replaces', 'Conflicts', 'Provides']
 
 /** Builds every package into `folder` and returns the paths. */
 export async function buildPackages(packages: DebianPackage[], folder: string): Promise<string[]> {
@@ -39,6 +39,10 @@ export async function buildPackages(packages: DebianPackage[], folder: string): 
   return paths.sort()
 }
 
+/** As archives name the file of a package. */
+export const fileName = ({ name, version, arch = 'all' }: DebianPackage): string =>
+  `${name}_${version.replace(':', '%3a')}_${arch}.deb`
+
 async function buildPackage(item: DebianPackage, folder: string): Promise<string> {
   const tree = await mkdtemp(join(folder, '.build-'))
   // mkdtemp's 0700 would become the mode of `/` in the package.
@@ -50,6 +54,7 @@ async function buildPackage(item: DebianPackage, folder: string): Promise<string
     `Architecture: ${arch}`,
     'Maintainer: Test Packages <packages@example.invalid>',
     ...(item.depends ? [`Depends: ${item.depends}`] : []),
+    ...(item.replaces ? REPLACING.map((field) => `${field}: ${item.replaces?.join(', ')}`) : []),
     'Description: package of a test host',
   ]
   await put(join(tree, 'DEBIAN/control'), `${control.join('\n')}\n`)
@@ -62,7 +67,7 @@ async function buildPackage(item: DebianPackage, folder: string): Promise<string
   if (item.conffiles) {
     await put(join(tree, 'DEBIAN/conffiles'), `${Object.keys(item.conffiles).join('\n')}\n`)
   }
-  const path = join(folder, `${item.name}_${item.version.replace(':', '%3a')}_${arch}.deb`)
+  const path = join(folder, fileName(item))
   await execute('dpkg-deb', ['--root-owner-group', '-Znone', '--build', tree, path])
   await rm(tree, { recursive: true })
   return path
