@@ -26,6 +26,51 @@ test.each(['*', '**', '', '-rf', '--dry-run', 'a b', 'a,b', 'a;b', '$(id)', 'a\n
   },
 )
 
+test('nothing a record holds becomes an argument that the agent does not know', () => {
+  const hostile = [
+    '\0',
+    'a\0b',
+    '\t',
+    '\u2010-help',
+    '\u202e',
+    '$IFS',
+    '`id`',
+    '--',
+    '-',
+    '=x',
+    '\ud800',
+    'a\u2028b',
+  ]
+  for (const name of hostile)
+    expect(scriptArguments(operation({ exclusions: [name] })), JSON.stringify(name)).toHaveProperty('refusal')
+  const all = { mode: 'apply', exclusions: ['a'], packages: ['b'], security_only: true }
+  const more = {
+    args: ['--rm'],
+    argv: ['--rm'],
+    script_args: '--rm',
+    options: { repo: 'evil' },
+    dry_run: false,
+  }
+  expect(scriptArguments(operation({ ...all, ...more }))).toEqual({
+    args: ['--security', '--exclude', 'a', '--only', 'b'],
+  })
+  for (const mode of ['', 'apply ', 'APPLY', '--apply', 'dry-run\n', '__proto__'])
+    expect(scriptArguments(operation({ mode })), JSON.stringify(mode)).toHaveProperty('refusal')
+})
+
+test('wrong types are no operation', () => {
+  const record = { id: 'abcdefghijklmno', status: 'pending', mode: 'apply' }
+  for (const fields of [
+    { exclusions: 'a,b' },
+    { exclusions: [['a']] },
+    { exclusions: { 0: 'a', length: 1 } },
+    { packages: [{ toString: 'a' }] },
+    { security_only: 'true' },
+    { mode: ['apply'] },
+  ])
+    expect(Operation.safeParse({ ...record, ...fields }).success, JSON.stringify(fields)).toBe(false)
+})
+
 test('what is not for this host is refused', () => {
   expect(scriptArguments(operation({ lxc_id: 'abc' }))).toHaveProperty('refusal')
   expect(scriptArguments(operation({ vmid: 100 }))).toHaveProperty('refusal')

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { AgentProcess, stateFolder } from '../support/agent-process.ts'
+import { scriptKey, standInKey } from '../support/script-key.ts'
 import { StandIn } from '../support/stand-in-server.ts'
 
 const register = (server: string, folder: string, ...more: string[]) =>
@@ -95,4 +96,65 @@ test('run refuses a folder without enrolment, and another machine', async () => 
   const clone = new AgentProcess(['run', '--state-dir', state.folder])
   expect(await clone.exit()).toBe(1)
   expect(clone.output).toContain('not the machine that was enrolled (machine_id differ')
+})
+
+test("the server's keys are pinned under names of their own, whatever they are called", async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  server.signingKeys = [{ id: 'f'.repeat(16), kind: 'offline', public_key: standInKey.wire.public_key }]
+  const agent = register(server.url, state.folder, '--token', 'enrol-me')
+  expect(await agent.exit()).toBe(0)
+  expect(agent.output).toMatch(new RegExp(`checked against ${standInKey.id}, server key \\(amber`))
+  expect(JSON.parse(state.read('agent.json')).signing_keys).toEqual([standInKey.wire])
+  expect(server.seen[0]?.body).toMatchObject({ key_guard: 'server', policy_mode: 'full' })
+})
+
+test('with --trusted-key those keys count, and status shows them', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  const keys = [scriptKey('offline'), scriptKey('offline')]
+  const options = keys.flatMap(({ pem }, at) => {
+    writeFileSync(join(state.folder, `${at}.pem`), pem)
+    return ['--trusted-key', join(state.folder, `${at}.pem`)]
+  })
+  expect(await register(server.url, state.folder, '--token', 'enrol-me', ...options).exit()).toBe(0)
+  expect(server.seen[0]?.body).toMatchObject({ key_guard: 'offline' })
+  const status = new AgentProcess(['status', '--state-dir', state.folder])
+  expect(await status.exit()).toBe(0)
+  for (const { id } of keys) expect(status.output).toMatch(new RegExp(`key +${id}, offline key \\(green`))
+  expect(status.output).not.toContain(standInKey.id)
+  expect(status.output).toMatch(/policy +full \(no file \/etc\/patchbase-agent\/policy\.json\)/)
+})
+
+test("a key that the server has is the server's, also as --trusted-key", async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  writeFileSync(join(state.folder, 'key.pem'), standInKey.pem)
+  const named = ['--trusted-key', join(state.folder, 'key.pem')]
+  const agent = register(server.url, state.folder, '--token', 'enrol-me', ...named)
+  expect(await agent.exit()).toBe(0)
+  expect(agent.output).toMatch(/server key \(amber/)
+})
+
+test.each([
+  ['privatePem', /is a private key; keep it away from this host/],
+  ['id', /is no Ed25519 public key in PEM form/],
+] as const)('%s is no --trusted-key', async (field, sentence) => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  writeFileSync(join(state.folder, 'key.pem'), scriptKey()[field])
+  const agent = register(server.url, state.folder, '--trusted-key', join(state.folder, 'key.pem'))
+  expect(await agent.exit()).toBe(1)
+  expect(agent.output).toMatch(sentence)
+  expect(server.seen).toEqual([])
+})
+
+test('a server whose key cannot be read enrols nobody', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  server.signingKeys = [{ id: 'x', kind: 'server', public_key: 'AAAA' }]
+  const agent = register(server.url, state.folder, '--token', 'enrol-me')
+  expect(await agent.exit()).toBe(1)
+  expect(agent.output).toMatch(/The server's signing key 1 is no Ed25519 public key/)
+  expect(existsSync(join(state.folder, 'agent.json'))).toBe(false)
 })

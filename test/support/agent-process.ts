@@ -82,13 +82,13 @@ export class AgentProcess {
   }
 }
 
-/** A state folder that goes away with the test; `enrolled` as register would leave it. */
-export const stateFolder = (server?: string) => {
+/** A state folder that goes away with the test; with `server` as register would leave it, with these keys pinned. */
+export const stateFolder = (server?: string, signing_keys: unknown[] = [standInKey.wire]) => {
   const folder = mkdtempSync(join(tmpdir(), 'patchbase-agent-'))
   if (server) {
     const enrolment = {
       ...{ server, agent_id: 'agent0000000001', machine_id: '', dmi_uuid: '', enrolled_at: '' },
-      signing_keys: [standInKey.wire],
+      signing_keys,
     }
     writeFileSync(join(folder, 'agent.json'), JSON.stringify(enrolment))
     writeFileSync(join(folder, 'token'), JSON.stringify({ refresh_token: 'refresh-0' }))
