@@ -25,9 +25,10 @@ export type WriteEvent<R = StoredRecord> = {
   also(fragment: Fragment): void
   /**
    * Adds a condition under which the row is written at all, and the error for when it is not met at that very
-   * moment. Rows that it reads `for update` stay as they are until the write has committed.
+   * moment; without an error the write starts again, and its hook with it. Rows that it reads `for update` stay as
+   * they are until the write has committed.
    */
-  require(condition: Fragment, refusal: () => Error): void
+  require(condition: Fragment, refusal: () => Error | undefined): void
   /** Shows a value once, in the answer to this call. */
   reveal(key: string, value: string): void
 }

@@ -12,7 +12,7 @@ export function openEvent(facts: Omit<WriteEvent, 'also' | 'require' | 'reveal'>
 } {
   const fragments: Fragment[] = []
   const guards: Fragment[] = []
-  const refusals: (() => Error)[] = []
+  const refusals: (() => Error | undefined)[] = []
   const revealed: Record<string, string> = {}
   const event: WriteEvent = {
     ...facts,

@@ -27,14 +27,7 @@ export async function write(database: Executor, change: Change): Promise<boolean
   const { collection, action, before, after } = change
   const parts = [`written as (${rowStatement(change, bind)} returning 1)`]
   const telling = isTelling(change)
-  if (collection.logged && telling) {
-    const images = [bind(image(before), 'json'), bind(image(after), 'json')]
-    const id = bind((after ?? before)?.id)
-    parts.push(
-      `logged as (insert into "_changes" ("collection", "record", "action", "before", "after")
-       select ${bind(collection.name)}, ${id}, ${bind(action)}, ${images.join(', ')} from written)`,
-    )
-  }
+  if (collection.logged && telling) parts.push(`logged as (${logRow(change)(bind)})`)
   const fragments = [...change.fragments]
   if (collection.audited && telling)
     fragments.push(auditRow(collection, change.caller, action, before, after, change.now))
@@ -42,6 +35,18 @@ export async function write(database: Executor, change: Change): Promise<boolean
   const rows = await database.run(`with ${parts.join(',\n')}\nselect 1 from written`, parameters)
   return rows.length === 1
 }
+
+/** The change's place in the change log, as part of the statement that has `written`. */
+export function logRow({ collection, action, before, after }: Logged): Fragment {
+  return (bind) => {
+    const images = [bind(image(before), 'json'), bind(image(after), 'json')]
+    const id = bind((after ?? before)?.id)
+    return `insert into "_changes" ("collection", "record", "action", "before", "after")
+       select ${bind(collection.name)}, ${id}, ${bind(action)}, ${images.join(', ')} from written`
+  }
+}
+
+type Logged = Pick<Change, 'collection' | 'action' | 'before' | 'after'>
 
 /** Anything but time going by. A write that changes nothing is still told, as PocketBase does. */
 function isTelling({ collection, action, before, after }: Change): boolean {
@@ -66,15 +71,22 @@ function rowStatement(change: Change, bind: Bind): string {
     return `insert into ${table} (${names.map(quote).join(', ')}) select ${names.map(value).join(', ')}${where}`
   }
   const { before, version } = change
-  // `updated` always: a change of nothing within one millisecond is a write all the same.
-  const changed = [...collection.fields.keys()].filter(
-    (name) => name === 'updated' || !same(before[name], after[name]),
-  )
-  const sets = changed.map((name) => `${quote(name)} = ${value(name)}`)
   // xmin changes with every write, so the row is the one that rules and hooks have judged, or it is not touched.
   const conditions = [`"id" = ${bind(before.id)}`, `xmin = ${bind(version)}::xid`, ...guards]
-  return `update ${table} set ${sets.join(', ')} where ${conditions.join(' and ')}`
+  return `update ${table} set ${setList(collection, before, after, bind)} where ${conditions.join(' and ')}`
 }
+
+/** What differs, and `updated` always: a change of nothing within one millisecond is a write all the same. */
+export const setList = (
+  collection: Collection,
+  before: StoredRecord,
+  after: StoredRecord,
+  bind: Bind,
+): string =>
+  [...collection.fields]
+    .filter(([name]) => name === 'updated' || !same(before[name], after[name]))
+    .map(([name, { kind }]) => `${quote(name)} = ${bind(after[name], sqlType(kind))}`)
+    .join(', ')
 
 /**
  * A relation must point at something, and go on doing so: the target is locked against deletion until this

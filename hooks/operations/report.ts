@@ -5,9 +5,13 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { fieldsOf } from '../../core/input.ts'
 import { callerFrom } from '../../core/records/actor.ts'
 import { formatTime } from '../../core/time.ts'
+import { drawConclusions } from './conclusions.ts'
+import { contradictionsOf } from './evidence.ts'
 import { releaseLock } from './lock.ts'
 import { refuseCutOutput } from './output-sizes.ts'
-import { resultOf } from './result.ts'
+import { paragraphs } from './printable.ts'
+import { addNote, type ReadResult, readResult } from './result.ts'
+import { fitted } from './result-size.ts'
 import { isLost } from './states.ts'
 
 // Multipart brings everything as text, and what looks like a number or a boolean as one.
@@ -29,6 +33,8 @@ const Report = z.object({
   // That the lease is lost is the server's to say: an agent that said so could claim again what is over.
   outcome: z.enum(OUTCOMES).exclude(['lease_lost']).optional().catch(undefined),
   error_message: text,
+  /** Of the host, when the script ran. */
+  boot_id: text,
 })
 
 const MESSAGE_LENGTH_MAX = 10_000
@@ -46,7 +52,7 @@ export async function report(event: WriteEvent<PatchOperation>, write: () => Pro
   }
   refuseCutOutput(event.uploads, given)
   const stdout = event.uploads.findLast(({ field }) => field === 'stdout_file')
-  const { result, updates_available } = await resultOf(stdout)
+  const { read, refusal } = await readResult(stdout)
   event.record = {
     ...before,
     stdout_file: event.record.stdout_file,
@@ -54,17 +60,26 @@ export async function report(event: WriteEvent<PatchOperation>, write: () => Pro
     status: verdict(given),
     outcome: given.outcome ?? '',
     exit_code: given.exit_code ?? null,
-    error_message: clean(given.error_message),
-    result,
-    updates_available,
+    error_message: messageOf(given.error_message, refusal),
     claim: before.claim || given.claim,
     started_at: before.started_at || formatTime(now),
     completed_at: formatTime(now),
     lease_expires_at: '',
   }
+  const contradictions = read ? contradictionsOf(event.record, read) : []
+  if (read) addNote(read.result, contradictions)
+  event.record.result = read ? fitted(read.result) : null
+  event.record.updates_available = read ? countOf(read) : null
   releaseLock(event)
+  await drawConclusions(event, { read, contradictions, bootId: given.boot_id })
   return write()
 }
+
+/** Null where the list says something else. */
+const countOf = ({ result, printed }: ReadResult): number | null =>
+  printed.updates === undefined || printed.updates === result.updates_available
+    ? result.updates_available
+    : null
 
 /** 0: done; 2: nothing to do. What an agent says in words counts only where there is no exit code. */
 function verdict({ exit_code, status }: z.infer<typeof Report>): PatchOperation['status'] {
@@ -93,6 +108,8 @@ const speaksClaims = (caller: WriteEvent['caller']): boolean => {
   return Array.isArray(capabilities) && capabilities.includes('claim')
 }
 
-/** A message is one of a machine we do not trust: no NULs, and no more of it than somebody would read. */
-const clean = (message: string): string =>
-  message.replaceAll('\0', '').toWellFormed().slice(0, MESSAGE_LENGTH_MAX)
+/** A message is one of a machine we do not trust: no more of it than somebody would read. */
+const messageOf = (message: string, refusal: string | undefined): string =>
+  [paragraphs(message, MESSAGE_LENGTH_MAX), refusal && `The script's result was not read: ${refusal}.`]
+    .filter(Boolean)
+    .join(' ')

@@ -1,0 +1,51 @@
+import { type Agent, agents } from '../../collections/agents.ts'
+import type { PatchOperation } from '../../collections/patch-operations.ts'
+import type { StoredRecord } from '../../core/collection.ts'
+import type { WriteEvent } from '../../core/hooks.ts'
+import { alsoUpdate } from '../../core/records/also-update.ts'
+import { readVersion } from '../../core/records/read.ts'
+import { formatTime } from '../../core/time.ts'
+import { alsoOffer } from '../agent-packages/offered.ts'
+import { complianceAfter, rebootAfter } from './compliance.ts'
+import { type Finding, findingOf } from './evidence.ts'
+import { isOvertaken } from './latest-word.ts'
+import type { ReadResult } from './result.ts'
+
+/** What else a report says, and in which boot of its host the script ran; '' where the agent does not say. */
+type Told = { read: ReadResult | undefined; contradictions: readonly string[]; bootId: string }
+
+/**
+ * Draws from a report what the target is now, in the statement that stores the report. Of a container that is its
+ * packages; a host has its compliance and whether it must be rebooted besides. What a later run has said stands.
+ */
+export async function drawConclusions(event: WriteEvent<PatchOperation>, told: Told): Promise<void> {
+  const { database, record: operation, now } = event
+  const finding = findingOf(operation, told.read, told.contradictions)
+  if (finding.kind === 'nothing') return
+  const found = await readVersion(database, agents, operation.agent_id)
+  // The write then finds the operation gone with its agent.
+  if (!found) return
+  const agent = found.record as StoredRecord & Agent
+  const isLate = await isOvertaken(database, operation, now)
+  if (operation.lxc_id !== '') holdAgent(event)
+  else {
+    const isNews =
+      !isLate && !(agent.checked_at > operation.started_at && agent.checked_at <= formatTime(now))
+    alsoUpdate(event, agents, found, isNews ? changesOf(agent, operation, finding, told) : {})
+    if (!isNews) return
+  }
+  if (!isLate && told.read) alsoOffer(event, finding, told.read.result)
+}
+
+const changesOf = (agent: Agent, operation: PatchOperation, finding: Finding, { read, bootId }: Told) => ({
+  ...complianceAfter(agent, operation, finding),
+  ...rebootAfter(agent, read, bootId),
+})
+
+/** An agent that is being deleted at this moment gets no packages any more. */
+function holdAgent(event: WriteEvent<PatchOperation>): void {
+  event.require(
+    (bind) => `exists (select 1 from "agents" where "id" = ${bind(event.record.agent_id)} for key share)`,
+    () => undefined,
+  )
+}

@@ -1,0 +1,25 @@
+import { type PatchOperation, patchOperations } from '../../collections/patch-operations.ts'
+import type { Executor } from '../../core/db/database.ts'
+import { quote } from '../../core/db/statement.ts'
+import { formatTime } from '../../core/time.ts'
+
+/**
+ * Has a run that began after this one already said what its target is? A report may come days late, when its agent
+ * could not reach the server; what it found is as old as its start.
+ */
+export async function isOvertaken(
+  database: Executor,
+  { id, agent_id, lxc_id, started_at }: PatchOperation,
+  now: Date,
+): Promise<boolean> {
+  const later = await database.run(
+    `select 1 from ${quote(patchOperations.name)}
+     where "agent_id" = $1 and "lxc_id" = $2 and "id" <> $3 and "started_at" > $4 and "started_at" <= $5
+       and ("status" = 'failed' and "outcome" in ('', 'interrupted', 'timeout', 'rolled_back')
+         or "status" = 'completed' and not "security_only" and coalesce("packages"::text, '[]') in ('[]', 'null'))
+     limit 1`,
+    // A start after now was written by a clock that has been set back since.
+    [agent_id, lxc_id, id, started_at, formatTime(now)],
+  )
+  return later.length > 0
+}
