@@ -11,11 +11,11 @@ export const PackagesHash = z.string().regex(/^[0-9a-f]{64}$/)
 
 const Inventory = z.object({ hash: PackagesHash, packages: z.array(z.unknown()) })
 
-/** What package managers allow in names, versions and architectures; nothing that a terminal or a page could mistake. */
+/** The same letters as in the results of scripts, whose rows these are as well. */
 const Package = z.object({
   name: z.string().regex(/^[A-Za-z0-9@_][A-Za-z0-9@._+:~-]{0,254}$/),
-  arch: z.string().regex(/^[A-Za-z0-9_-]{0,50}$/),
-  version: z.string().regex(/^[A-Za-z0-9._+:~^@-]{1,255}$/),
+  arch: z.string().regex(/^[A-Za-z0-9_.-]{0,50}$/),
+  version: z.string().regex(/^[!-~]{1,255}$/),
   /** Absent where the package manager keeps no such mark with its packages. */
   held: z.boolean().optional(),
 })
