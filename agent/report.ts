@@ -11,12 +11,14 @@ import type { Upload } from './transport.ts'
 const SPOOL_BYTES_MAX = 256 * 1024 * 1024
 
 /** The form fields of a job's report. An exit code decides alone, so `status` goes only where there is none. */
-export const reportFields = ({ claim, verdict = {} }: Job): Record<string, string> => ({
+export const reportFields = ({ claim, verdict = {}, process }: Job): Record<string, string> => ({
   claim,
   ...(verdict.exitCode === undefined ? {} : { exit_code: String(verdict.exitCode) }),
   ...(verdict.exitCode === undefined ? { status: verdict.status ?? 'failed' } : {}),
   ...(verdict.outcome ? { outcome: verdict.outcome } : {}),
   ...(verdict.message ? { error_message: verdict.message } : {}),
+  // What a result says of a reboot is about the boot that the script ran in.
+  ...(process ? { boot_id: process.bootId } : {}),
 })
 
 /** The script's output as files. Of an empty one only the size is sent: the server need not keep a file of it. */

@@ -7,6 +7,7 @@ import agents from './agents.ts'
 import auditLog from './audit-log.ts'
 import deviceCodes from './device-codes.ts'
 import enrolmentTokens from './enrolment-tokens.ts'
+import { ageEvidence } from './jobs/age-evidence.ts'
 import { endLeases } from './jobs/end-leases.ts'
 import { expireOperations } from './jobs/expire-operations.ts'
 import { forgetDeviceCodes } from './jobs/forget-device-codes.ts'
@@ -37,6 +38,7 @@ export const hooks: readonly BoundHooks[] = [
 ]
 
 export const jobs: readonly Job[] = [
+  ageEvidence,
   endLeases(),
   expireOperations,
   recheckStreams,

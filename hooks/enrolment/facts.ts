@@ -54,6 +54,9 @@ const PLAIN = [
 /** Writes facts into the record; absent ones leave what was known. The hostname is the owner's to change. */
 export function applyFacts(record: Agent, body: Readonly<Record<string, unknown>>): void {
   const facts = Facts.parse(body)
+  // The reboot that was due has happened. A result cannot say so: where it does not know, it says nothing.
+  if (facts.boot_id && record.boot_id !== '' && facts.boot_id !== record.boot_id)
+    Object.assign(record, { reboot_required: false, reboot_reason: '' })
   for (const name of PLAIN) if (facts[name] !== undefined) Object.assign(record, { [name]: facts[name] })
   const family = familyOf(facts.platform_family ?? '', record.os_info, record.os_type)
   if (family !== 'unknown' || record.platform_family === '') record.platform_family = family
