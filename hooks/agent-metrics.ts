@@ -10,6 +10,7 @@ import { actingAs, callerFrom } from '../core/records/actor.ts'
 import { changes } from '../core/records/audit.ts'
 import { formatTime } from '../core/time.ts'
 import { PackagesHash } from './agent-packages/read.ts'
+import { wishes } from './agent-packages/wishes.ts'
 import { applyFacts } from './enrolment/facts.ts'
 
 const amount = z.number().finite().nonnegative().catch(0)
@@ -38,6 +39,9 @@ const Metrics = z.object({
   network_stats: z.object({ in_gb: amount, out_gb: amount }).catch({ in_gb: 0, out_gb: 0 }),
   filesystems: z.array(Filesystem).max(100).catch([]),
 })
+
+const WISHES_PER_SECOND = 10
+const mayWish = wishes(WISHES_PER_SECOND)
 
 /**
  * A heartbeat. It comes from every host twice a minute, so it is one statement without event, log or audit;
@@ -85,8 +89,9 @@ export default hooksFor(agentMetrics, {
       parameters,
     )
     // Also where the server was set back to an older state: the agent sends its inventory again.
-    if (PackagesHash.safeParse(body.packages_hash).success && body.packages_hash !== agent.packages_hash)
-      reveal('packages_wanted', 'true')
+    const isMissing =
+      PackagesHash.safeParse(body.packages_hash).success && body.packages_hash !== agent.packages_hash
+    if (isMissing && mayWish()) reveal('packages_wanted', 'true')
   },
 })
 

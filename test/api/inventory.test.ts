@@ -4,6 +4,7 @@ import { agents } from '../../collections/agents.ts'
 import { Forbidden } from '../../core/errors.ts'
 import { actingAs, systemCaller } from '../../core/records/actor.ts'
 import { readById } from '../../core/records/read.ts'
+import { wishes } from '../../hooks/agent-packages/wishes.ts'
 import { type EnrolledAgent, startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -73,6 +74,17 @@ describe('a heartbeat with the hash of an inventory', () => {
     await report(agent, [item('bash')], hash)
     await sql(`update "agents" set "packages_hash" = $2 where "id" = $1`, [agent.id, hashOf('older')])
     expect((await beat(agent, { packages_hash: hash })).body.packages_wanted).toBe(true)
+  })
+
+  it('brings them back a few a second where those of a whole fleet are missing', () => {
+    let ms = 0
+    const mayWish = wishes(10, () => ms)
+    const granted = () => Array.from({ length: 1000 }, mayWish).filter(Boolean).length
+    expect(granted()).toBe(10)
+    ms += 999
+    expect(granted()).toBe(0)
+    ms += 1
+    expect(granted()).toBe(10)
   })
 
   it('of a wrong form asks for nothing', async () => {
