@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { App } from '../core/app.ts'
 import type { LinkTo } from '../core/auth/mailed-token.ts'
 import { NotFound } from '../core/errors.ts'
+import type { Countersign } from '../core/signing/signed-text.ts'
 import { deviceApproval } from './device-approval.ts'
 import type { Env } from './env.ts'
 import { loginLimit } from './login-limit.ts'
@@ -28,7 +29,12 @@ import { scripts } from './routes/scripts.ts'
 
 export type Api = ReturnType<typeof createApi>
 
-export function createApi(app: App, publicUrl: () => string) {
+/** `countersign` is the product's; without it there are no second signatures. */
+export function createApi(
+  app: App,
+  publicUrl: () => string,
+  countersign: Countersign = async () => undefined,
+) {
   const logins = loginLimit()
   const mails = mailLimit()
   const linkTo: LinkTo = (name, token) => `${publicUrl()}/auth/${name}?token=${token}`
@@ -54,7 +60,7 @@ export function createApi(app: App, publicUrl: () => string) {
     .route('/', health(app))
     .route('/', agent(app, publicUrl, approval))
     .route('/', patches(app))
-    .route('/', scripts(app))
+    .route('/', scripts(app, countersign))
     .route('/', setup(app, publicUrl))
     .route('/', authorize(app, logins, approval))
 }

@@ -4,6 +4,7 @@ import { startJobs } from '../core/jobs.ts'
 import { isFirstRun, issueSetupToken } from '../core/setup.ts'
 import { jobs } from '../hooks/index.ts'
 import { syncBuiltInScripts } from '../hooks/jobs/sync-built-in-scripts.ts'
+import { countersign } from '../hooks/signing/server-signature.ts'
 import { createApi } from './api.ts'
 import { listen } from './listen.ts'
 import { type Given, openApp } from './open-app.ts'
@@ -35,7 +36,7 @@ export async function startServer(config: Config, given: Brought = {}): Promise<
 
   let url = config.publicUrl ?? ''
   const listening = await listen(
-    createApi(app, () => url),
+    createApi(app, () => url, countersign(app)),
     config.host,
     config.port,
   )

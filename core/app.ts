@@ -17,6 +17,8 @@ import { createRecords, type Records } from './records/index.ts'
 import { releaseFiles } from './records/released-files.ts'
 import { compileRules, type RuleBook } from './records/rules.ts'
 import { createRegistry, type Registry } from './registry.ts'
+import type { SigningKey } from './signing/keys.ts'
+import { loadServerKey } from './signing/server-key.ts'
 
 /** Statements that clients have shaped: enough for every connection to have the next one at hand. */
 const SHAPED_AT_ONCE = 4
@@ -33,6 +35,8 @@ export type App = {
   readonly rules: RuleBook
   readonly files: FileStore
   readonly tokens: Tokens
+  /** Signs for the server, for whoever trusts the server. */
+  readonly signingKey: SigningKey
   readonly mail: Mailer
   readonly changes: ChangeLog
   readonly realtime: Broker
@@ -75,6 +79,7 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     database,
     auth.map(({ name }) => name),
   )
+  const signingKey = await loadServerKey(database)
   const pending = new WeakMap<Executor, { tell: (() => void)[]; undo: (() => Promise<void>)[] }>()
   const running = new Set<Promise<void>>()
   const inTurn = fairTurns(SHAPED_AT_ONCE)
@@ -106,6 +111,7 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     registry,
     rules,
     tokens: createTokens(secrets, clock),
+    signingKey,
     mail: createMailer(parts.config.mail, log),
     changes: createChangeLog(
       database,

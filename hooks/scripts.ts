@@ -2,31 +2,42 @@ import { MANAGERS } from '../collections/parts/platforms.ts'
 import { patchOperations } from '../collections/patch-operations.ts'
 import { type Script, scripts } from '../collections/scripts.ts'
 import { BadRequest } from '../core/errors.ts'
-import { hooksFor } from '../core/hooks.ts'
+import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { findOne } from '../core/records/read.ts'
+import { formatTime } from '../core/time.ts'
+import { checkSignature } from './signing/check-signature.ts'
+import { sameScripts } from './signing/same-scripts.ts'
+import { factsOf, serverSequence, signForServer } from './signing/server-signature.ts'
+import { storedVersion, uploadedVersion } from './signing/version.ts'
 
 export default hooksFor(scripts, {
   async create(event, next) {
-    const { record, uploads, caller } = event
-    const upload = uploads.findLast(({ field }) => field === 'file')
-    if (upload) {
-      record.sha256 = upload.sha256
-      record.size = upload.size
-      record.package_manager ||= managerOf(upload.originalName)
-    }
+    const { record, uploads, caller, now } = event
     record.built_in = caller.act === 'built-in'
+    const upload = uploads.findLast(({ field }) => field === 'file')
+    // Without a file it is refused anyway.
+    if (!upload) return next()
+    record.sha256 = upload.sha256
+    record.size = upload.size
+    record.package_manager ||= managerOf(upload.originalName)
+    if (record.manifest !== '' || record.signature !== '') await checkSignature(event)
+    else await sign(event, formatTime(now), await uploadedVersion(upload))
     return next()
   },
 
-  // Operations name a script by hash: the bytes behind an id must never change.
-  async update({ record, before }, next) {
+  async update(event, next) {
+    const { app, record, before, caller, now } = event
+    // Operations name a script by hash: the bytes behind an id must never change.
     if (record.file !== before.file)
-      throw new BadRequest('Failed to update record.', {
-        file: {
-          code: 'validation_invalid_file',
-          message: 'A script does not change; upload the new version as a new script.',
-        },
-      })
+      throw refusal('file', 'A script does not change; upload the new version as a new script.')
+    if (record.manifest !== before.manifest || record.signature !== before.signature)
+      await checkSignature(event)
+    else if (before.manifest === '') await sign(event, before.created, await storedVersion(app, before))
+    else if (caller.act === 'sign-anew') await sign(event, formatTime(now), await storedVersion(app, before))
+    else
+      for (const field of ['name', 'platform_family', 'os_version'] as const)
+        if (record[field] !== before[field])
+          throw refusal(field, 'It is part of what is signed; upload the script again as what it is to be.')
     return next()
   },
 
@@ -41,6 +52,21 @@ export default hooksFor(scripts, {
     return next()
   },
 })
+
+const refusal = (field: string, message: string) =>
+  new BadRequest('Failed to update record.', {
+    [field]: { code: field === 'file' ? 'validation_invalid_file' : 'validation_invalid_value', message },
+  })
+
+/** By the server's own key. `created` says where among the versions of this script its place is. */
+async function sign(event: WriteEvent<Script>, created: string, version: string): Promise<void> {
+  const { app, database, record, before } = event
+  const same = await sameScripts(database, record)
+  // Of its first signature the place is that of the record; a later one comes after all.
+  const id = record.manifest === '' ? before.id : ''
+  const sequence = serverSequence(same, app.signingKey.id, { id, created })
+  Object.assign(record, signForServer(app, factsOf(record), { sequence, created, version }))
+}
 
 /** `apt-update.sh` is apt's. */
 export function managerOf(fileName: string): Script['package_manager'] {

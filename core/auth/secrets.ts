@@ -10,7 +10,10 @@ export async function loadSecrets(database: Executor, names: readonly string[]):
       `insert into "_secrets" ("name", "value") values ($1, $2) on conflict ("name") do nothing`,
       [name, randomText(50)],
     )
-  const rows = await database.run<{ name: string; value: string }>(`select "name", "value" from "_secrets"`)
+  const rows = await database.run<{ name: string; value: string }>(
+    `select "name", "value" from "_secrets" where "name" = any($1::text[])`,
+    [names],
+  )
   const values = new Map(rows.map(({ name, value }) => [name, value]))
   return {
     of(name) {

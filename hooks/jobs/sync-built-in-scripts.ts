@@ -8,15 +8,19 @@ import type { App } from '../../core/app.ts'
 import { BadRequest } from '../../core/errors.ts'
 import { type Caller, systemCaller } from '../../core/records/actor.ts'
 import { findAll, findOne } from '../../core/records/read.ts'
+import { operatorsPair, renewSignature, withPair } from '../signing/sign-built-in.ts'
+import { signUnsigned } from '../signing/sign-unsigned.ts'
 
 const BYTES_MAX = 10 * 1_048_576
 const caller: Caller = { ...systemCaller, act: 'built-in' }
 
 /**
  * Brings the built-in scripts in step with `patch-scripts/`: a new or changed file becomes a new record; a
- * record whose file is gone or changed goes too, once no unfinished operation names it.
+ * record whose file is gone or changed goes too, once no unfinished operation names it. What nobody has signed gets the
+ * server's signature.
  */
 export async function syncBuiltInScripts(app: App, folder: string): Promise<void> {
+  await signUnsigned(app)
   const current = new Set<string>()
   for (const family of FAMILIES)
     for (const path of await scriptFiles(join(folder, family))) current.add(await keep(app, family, path))
@@ -45,12 +49,19 @@ async function keep(app: App, family: string, path: string): Promise<string> {
       '"built_in" and "platform_family" = $1 and "name" = $2 and "sha256" = $3',
       [family, name, sha256],
     )
+  const pair = await operatorsPair(app, path)
   const known = await find()
-  if (known) return known.id
+  if (known) {
+    await renewSignature(app, known, path, pair, caller)
+    return known.id
+  }
   const upload = await app.files.receive('file', name, createReadStream(path), BYTES_MAX)
   try {
     const body = { name, platform_family: family, description: 'Comes with Patchbase.' }
-    return (await app.records.create('scripts', { body, uploads: [upload] }, caller)).id
+    const made = await withPair(app, path, pair, (signed) =>
+      app.records.create('scripts', { body: { ...body, ...signed }, uploads: [upload] }, caller),
+    )
+    return made.id
   } catch (error) {
     // Another server, started at the same moment, was first.
     const theirs = error instanceof BadRequest ? await find() : undefined

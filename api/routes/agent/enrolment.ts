@@ -7,6 +7,7 @@ import { fieldsOf } from '../../../core/input.ts'
 import { rateLimit } from '../../../core/rate-limit.ts'
 import { actingAs, callerFrom, isSuperuser } from '../../../core/records/actor.ts'
 import { findOne } from '../../../core/records/read.ts'
+import { publicBase64 } from '../../../core/signing/keys.ts'
 import { formatTime, parseTime } from '../../../core/time.ts'
 import type { DeviceApproval } from '../../device-approval.ts'
 import { requireSignedIn } from '../../guards.ts'
@@ -83,7 +84,7 @@ export function enrolment(
         ...tokensOf(await agentOf(made.id)),
         refresh_token,
         agent_id: made.id,
-        signing_keys: [],
+        signing_keys: [{ id: app.signingKey.id, kind: 'server', public_key: publicBase64(app.signingKey) }],
       })
     },
 
