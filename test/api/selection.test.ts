@@ -122,6 +122,7 @@ describe('a host gets the script', () => {
     const host = { ...rocky, package_manager: 'dnf' }
     expect(await scriptFor(await target(host))).toBe('exact')
     expect(await scriptFor(await target({ ...host, os_version: '9.5' }))).toBe('any version')
+    await using _any = await upload('any manager', { platform_family: 'rhel' })
     expect(await scriptFor(await target({ ...host, package_manager: undefined }))).toBe('exact')
   })
 
