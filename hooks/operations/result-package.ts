@@ -41,6 +41,3 @@ export type ResultPackage = z.infer<typeof ResultPackage>
 
 /** Undefined for what is no package. */
 export const readPackage = (entry: unknown): ResultPackage | undefined => ResultPackage.safeParse(entry).data
-
-export const isPackageName = (value: unknown): value is string =>
-  typeof value === 'string' && NAME.test(value)

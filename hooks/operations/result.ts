@@ -27,7 +27,6 @@ const Evidence = z.object({
   manager: sentence(50).nullable().default(null),
   manager_version: sentence(100).nullable().default(null),
 })
-export type Evidence = z.infer<typeof Evidence>
 
 /** What a script says beside its lists. Each may be missing: scripts of others say less. */
 const SAID = {
