@@ -11,6 +11,9 @@ export const rooms: Room[] = [
   { folder: 'api/server.ts', may: ['core', 'hooks', 'api'] },
   { folder: 'cli/server-app.ts', may: ['core', 'api/open-app.ts'] },
   { folder: 'cli/make-migration.ts', may: ['core', 'collections'] },
+  // What is signed must be written as the server will read it.
+  { folder: 'cli/sign.ts', may: ['core', 'collections', 'cli'] },
+  { folder: 'cli/sign', may: ['core', 'collections', 'cli'] },
   { folder: 'core', may: ['core'], packages: HTTP },
   { folder: 'collections', may: ['core', 'collections'], packages: HTTP },
   { folder: 'hooks', may: ['core', 'collections', 'hooks'], packages: HTTP },
