@@ -23,7 +23,7 @@ export type PackageDatabase = {
   list: (root: string) => Promise<InstalledPackage[]>
 }
 
-const DATABASES: Record<string, PackageDatabase> = { apt: dpkg, dnf: rpm, yum: rpm, zypper: rpm, pacman, apk }
+const DATABASES = new Map(Object.entries({ apt: dpkg, dnf: rpm, yum: rpm, zypper: rpm, pacman, apk }))
 
 /** The server takes no more. */
 const PACKAGES_MAX = 20_000
@@ -62,7 +62,7 @@ export const inventoryOf = (listed: readonly InstalledPackage[]): Inventory => {
 export const openInventory = (root: string, log: Log) => {
   const remember = remembered<Inventory>('The list of installed packages', log)
   return async (manager: string | undefined, occasion: string): Promise<Inventory | undefined> => {
-    const database = DATABASES[manager ?? '']
+    const database = DATABASES.get(manager ?? '')
     if (!database) return undefined
     return remember({
       key: async () =>

@@ -32,7 +32,7 @@ export type Question<T> = {
  * The answer to a question that costs a process: asked anew only when its key has changed, one at a time, beside the
  * caller where it takes long. Undefined until there is one; while a new one cannot be had, the last.
  */
-export const remembered = <T>(what: string, log: Log) => {
+export const remembered = <T>(what: string, log: Log, patienceMs = PATIENCE_MS) => {
   let known: { key: string; answer: T } | undefined
   let asking: Promise<void> | undefined
   let retryAt = 0
@@ -54,7 +54,7 @@ export const remembered = <T>(what: string, log: Log) => {
       asking = undefined
     })
     const enough = new AbortController()
-    await Promise.race([asking, sleep(PATIENCE_MS, enough.signal)])
+    await Promise.race([asking, sleep(patienceMs, enough.signal)])
     enough.abort()
     return known?.answer
   }
