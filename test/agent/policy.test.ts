@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { readPolicy } from '../../agent/policy.ts'
 import { scriptKey } from '../support/script-key.ts'
@@ -114,6 +114,10 @@ test('a file, a key or a folder that others can write is refused', () => {
   chmodSync(folder, 0o755)
   chmodSync(top, 0o777)
   refused(file, /patchbase-policy-\w+ can be written/)
+  const link = join(tmpdir(), `${basename(top)}-link`)
+  onTestFinished(() => rmSync(link))
+  symlinkSync(folder, link)
+  refused(join(link, 'policy.json'), /patchbase-policy-\w+ can be written/)
   chmodSync(top, 0o755)
 
   write(key.pem, 'key.pem')

@@ -104,8 +104,9 @@ test('bytes that were exchanged on the way are not run', async () => {
   await using server = await StandIn.start()
   using state = stateFolder(server.url)
   const ran = join(state.folder, 'ran')
-  const row = server.order('true')
-  server.scripts.set(String(row.script_id), Buffer.from(`#!/bin/sh\ntouch ${ran}\n`))
+  const row = server.order(`echo ${ran}`)
+  // Of the same length.
+  server.scripts.set(String(row.script_id), Buffer.from(`#!/bin/sh\n>    ${ran}\n`))
   await using _agent = start(state.folder)
   expect(await server.resultOf(row.id)).toMatchObject({ status: 'failed', outcome: 'hash_mismatch' })
   expect(existsSync(join(state.folder, 'jobs', row.id, 'script'))).toBe(false)
