@@ -26,26 +26,19 @@ export async function drawConclusions(event: WriteEvent<PatchOperation>, told: T
   // The write then finds the operation gone with its agent.
   if (!found) return
   const agent = found.record as StoredRecord & Agent
-  const isLate = await isOvertaken(database, operation, now)
-  if (operation.lxc_id !== '') holdAgent(event)
-  else {
-    const isNews =
-      !isLate && !(agent.checked_at > operation.started_at && agent.checked_at <= formatTime(now))
-    alsoUpdate(event, agents, found, isNews ? changesOf(agent, operation, finding, told) : {})
-    if (!isNews) return
-  }
+  const isHost = operation.lxc_id === ''
+  const isLate =
+    (isHost && hasNewerEvidence(agent, operation, now)) || (await isOvertaken(database, operation, now))
+  // Of a container nothing is changed, but reports of one target wait for each other, and for their agent's end.
+  alsoUpdate(event, agents, found, isHost && !isLate ? changesOf(agent, operation, finding, told) : {})
   if (!isLate && told.read) alsoOffer(event, finding, told.read.result)
 }
+
+/** Also where the operation that brought it was deleted. What a clock that was wrong has written is none. */
+const hasNewerEvidence = ({ checked_at }: Agent, { started_at }: PatchOperation, now: Date): boolean =>
+  checked_at > started_at && checked_at <= formatTime(now)
 
 const changesOf = (agent: Agent, operation: PatchOperation, finding: Finding, { read, bootId }: Told) => ({
   ...complianceAfter(agent, operation, finding),
   ...rebootAfter(agent, read, bootId),
 })
-
-/** An agent that is being deleted at this moment gets no packages any more. */
-function holdAgent(event: WriteEvent<PatchOperation>): void {
-  event.require(
-    (bind) => `exists (select 1 from "agents" where "id" = ${bind(event.record.agent_id)} for key share)`,
-    () => undefined,
-  )
-}
