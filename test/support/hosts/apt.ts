@@ -41,18 +41,17 @@ export type AptHost = Omit<FamilyHost, 'lock' | 'pretend'> & {
 
 /** Dispose it: `await using host = await createAptHost()`. Throws with the remedy when a tool is missing. */
 export async function createAptHost(installed: FamilyPackage[] = []): Promise<AptHost> {
-  const lower = ['/']
-  if (installed.length > 0)
-    lower.unshift(
-      await layerOf(`apt ${JSON.stringify(installed)}`, async (path) => {
-        await using host = await createAptHost()
-        await host.install(installed)
-        await host.saveLayer(path)
-      }),
-    )
+  const layer =
+    installed.length === 0
+      ? undefined
+      : await layerOf(`apt ${JSON.stringify(installed)}`, async (path) => {
+          await using host = await createAptHost()
+          await host.install(installed)
+          await host.saveLayer(path)
+        })
   await requireTools(['apt-get', 'dpkg-deb', 'apt-ftparchive', 'perl'], debianPackages.join(' '))
   await using opened = new AsyncDisposableStack()
-  const box = opened.use(await createBox({ lower, prepare: PREPARE }))
+  const box = opened.use(await createBox({ lower: ['/'], layer, prepare: PREPARE }))
   const arch = (await promisify(execFile)('dpkg', ['--print-architecture'])).stdout.trim()
   const repositories = opened.use(await serveRepositories(join(box.folder, 'repositories')))
   const sources = new Map<string, string>()

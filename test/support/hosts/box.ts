@@ -23,17 +23,18 @@ export const isRoot = process.getuid?.() === 0
 
 export const checkout = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 
-// $1: a folder of ours; $2: the lower folders; $3: the file whose lock keeps them in place, or nothing; $4: more
-// lines; the rest: paths of the machine that must be visible inside.
+// $1: a folder of ours; $2: the lower folders; $3: the file whose lock keeps them in place, or nothing; $4: a layer to
+// begin with, or nothing; $5: more lines; the rest: paths of the machine that must be visible inside.
 const KEEPER = `
 set -e
-folder=$1 lower=$2 lock=$3 lines=$4
-shift 4
+folder=$1 lower=$2 lock=$3 layer=$4 lines=$5
+shift 5
 if [ -n "$lock" ]; then exec 9<"$lock"; flock --shared 9; fi
 mkdir "$folder/mounted"
 mount -t tmpfs -o mode=755 tmpfs "$folder/mounted"
 cd "$folder/mounted"
 mkdir upper work root
+if [ -n "$layer" ]; then cp --archive "$layer/." upper; fi
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$PWD/upper,workdir=$PWD/work" root
 mount -t proc proc root/proc
 mount --rbind /dev root/dev
@@ -64,6 +65,8 @@ export type Box = Awaited<ReturnType<typeof createBox>>
 export type BoxOptions = {
   /** What lies below, the topmost first: saved layers, then a root folder or `/`. */
   lower: string[]
+  /** A saved layer that is copied instead: it must be so above `/`, which may have no other lower folder within. */
+  layer?: string
   /** A file of which a shared lock is held as long as the box lives: nobody removes what lies below it. */
   lock?: string
   /** Lines of sh, run in the folder whose `root` is the box, before anything runs inside. */
@@ -71,14 +74,26 @@ export type BoxOptions = {
 }
 
 /** Dispose it: `await using box = await createBox({ lower: ['/'] })`. Throws with the remedy without a tool. */
-export async function createBox({ lower, lock = '', prepare = '' }: BoxOptions) {
+export async function createBox({ lower, layer = '', lock = '', prepare = '' }: BoxOptions) {
   await requireTools(['unshare', 'nsenter', 'mount', 'flock'], 'util-linux mount')
   // Undoes the steps below if a later one fails.
   await using opened = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-box-'))
   opened.defer(() => rm(folder, { recursive: true, force: true }))
   const visible = await invisible(lower.at(-1) ?? '/')
-  const argv = ['--mount', 'sh', '-c', KEEPER, 'sh', folder, lower.join(':'), lock, prepare, ...visible]
+  const argv = [
+    '--mount',
+    'sh',
+    '-c',
+    KEEPER,
+    'sh',
+    folder,
+    lower.join(':'),
+    lock,
+    layer,
+    prepare,
+    ...visible,
+  ]
   // Detached: an interrupt from the terminal must reach us only, or nobody would be left to clean up.
   const keeper = spawn('unshare', argv, { detached: true })
   const ended = once(keeper, 'exit')
