@@ -8,6 +8,7 @@ import { formatTime } from '../core/time.ts'
 import { checkSignature } from './signing/check-signature.ts'
 import { sameScripts } from './signing/same-scripts.ts'
 import { factsOf, serverSequence, signForServer } from './signing/server-signature.ts'
+import { SIGN_ANEW, succeed } from './signing/succeed.ts'
 import { storedVersion, uploadedVersion } from './signing/version.ts'
 
 export default hooksFor(scripts, {
@@ -33,7 +34,7 @@ export default hooksFor(scripts, {
     if (record.manifest !== before.manifest || record.signature !== before.signature)
       await checkSignature(event)
     else if (before.manifest === '') await sign(event, before.created, await storedVersion(app, before))
-    else if (caller.act === 'sign-anew') await sign(event, formatTime(now), await storedVersion(app, before))
+    else if (caller.act === SIGN_ANEW) await sign(event, formatTime(now), await storedVersion(app, before))
     else
       for (const field of ['name', 'platform_family', 'os_version'] as const)
         if (record[field] !== before[field])
@@ -51,6 +52,8 @@ export default hooksFor(scripts, {
     if (waiting) throw new BadRequest(`Operation ${waiting.id} has yet to run this script.`)
     return next()
   },
+
+  deleted: ({ app, before }) => succeed(app, before),
 })
 
 const refusal = (field: string, message: string) =>

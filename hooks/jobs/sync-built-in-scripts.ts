@@ -8,7 +8,7 @@ import type { App } from '../../core/app.ts'
 import { BadRequest } from '../../core/errors.ts'
 import { type Caller, systemCaller } from '../../core/records/actor.ts'
 import { findAll, findOne } from '../../core/records/read.ts'
-import { operatorsPair, renewSignature, withPair } from '../signing/sign-built-in.ts'
+import { operatorsPair, updatePair, withPair } from '../signing/sign-built-in.ts'
 import { signUnsigned } from '../signing/sign-unsigned.ts'
 
 const BYTES_MAX = 10 * 1_048_576
@@ -52,7 +52,7 @@ async function keep(app: App, family: string, path: string): Promise<string> {
   const pair = await operatorsPair(app, path)
   const known = await find()
   if (known) {
-    await renewSignature(app, known, path, pair, caller)
+    await updatePair(app, known, path, pair, caller)
     return known.id
   }
   const upload = await app.files.receive('file', name, createReadStream(path), BYTES_MAX)

@@ -10,6 +10,7 @@ import { type Countersign, type SignedText, signText } from '../../core/signing/
 import { parseTime, toRfc3339 } from '../../core/time.ts'
 import { manifestOf } from './manifest-of.ts'
 import { sameScripts } from './same-scripts.ts'
+import { storedVersion } from './version.ts'
 
 type Order = { sequence: number; created: string; version: string }
 
@@ -56,7 +57,11 @@ export const countersign =
     if (stored?.key_id === app.signingKey.id) return undefined
     const { created } = script
     const sequence = serverSequence(await sameScripts(app.database, script), app.signingKey.id, script)
-    return signForServer(app, factsOf(script), { sequence, created, version: stored?.version ?? '' })
+    return signForServer(app, factsOf(script), {
+      sequence,
+      created,
+      version: await storedVersion(app, script),
+    })
   }
 
 /**

@@ -3,9 +3,7 @@ import type { App } from '../../core/app.ts'
 import { BadRequest } from '../../core/errors.ts'
 import type { Caller } from '../../core/records/actor.ts'
 import type { SignedText } from '../../core/signing/signed-text.ts'
-import { manifestOf } from './manifest-of.ts'
 import { pairBeside } from './pair-beside.ts'
-import { sameScripts } from './same-scripts.ts'
 
 /** The operator's signature of a built-in script. One that cannot be read keeps no server from starting. */
 export async function operatorsPair(app: App, path: string): Promise<SignedText | undefined> {
@@ -41,29 +39,18 @@ export async function withPair<T>(
   }
 }
 
-/** The operator has signed a script that is stored already; or an old version is back, and must not be refused as old. */
-export async function renewSignature(
+/** Where the operator has signed a script that is stored already, or signed it again. */
+export async function updatePair(
   app: App,
   known: Script,
   path: string,
   pair: SignedText | undefined,
   caller: Caller,
 ): Promise<void> {
-  const isNew = pair && (pair.manifest !== known.manifest || pair.signature !== known.signature)
-  if (isNew)
-    await withPair(app, path, pair, async (signed) => {
-      if (signed) await app.records.update('scripts', known.id, { body: signed }, caller)
-    })
-  const sequence = ownSequence(app, known)
-  if (pair || sequence === undefined) return
-  const same = await sameScripts(app.database, known)
-  if (same.some((each) => (ownSequence(app, each) ?? 0) > sequence))
-    await app.records.update('scripts', known.id, { body: {} }, { ...caller, act: 'sign-anew' })
-}
-
-const ownSequence = ({ signingKey }: App, script: Script): number | undefined => {
-  const manifest = manifestOf(script)
-  return manifest?.key_id === signingKey.id ? manifest.sequence : undefined
+  if (!pair || (pair.manifest === known.manifest && pair.signature === known.signature)) return
+  await withPair(app, path, pair, async (signed) => {
+    if (signed) await app.records.update('scripts', known.id, { body: signed }, caller)
+  })
 }
 
 const warn = ({ log }: App, script: string, problem: string) =>
