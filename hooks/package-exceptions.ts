@@ -3,6 +3,7 @@ import type { RecordOf } from '../core/collection.ts'
 import { Conflict } from '../core/errors.ts'
 import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { findAll } from '../core/records/read.ts'
+import { NAMES_LENGTH_MAX } from './operations/exclusions.ts'
 import { claimTarget } from './ownership.ts'
 import { refuseUnreadable } from './unreadable.ts'
 
@@ -28,9 +29,10 @@ async function refuseCrowd({
     `"agent_id" = $1 and "lxc_id" = $2 and "is_active" and "id" <> $3 limit ${PER_TARGET_MAX}`,
     [record.agent_id, record.lxc_id, record.id],
   )
-  if (others.length >= PER_TARGET_MAX)
+  const names = [record, ...others].map(({ package_name }) => package_name)
+  if (names.length > PER_TARGET_MAX || names.join().length > NAMES_LENGTH_MAX)
     throw new Conflict(
-      `The target has ${PER_TARGET_MAX} active exceptions already; delete some, or use "*" in a name.`,
+      `The target may have ${PER_TARGET_MAX} active exceptions with ${NAMES_LENGTH_MAX} characters, and would have more; delete some, or use "*" in a name.`,
     )
 }
 

@@ -6,6 +6,12 @@ import { formatTime } from '../../core/time.ts'
 
 type Target = Pick<PatchOperation, 'agent_id' | 'lxc_id'>
 
+/**
+ * Of the names of one target's exceptions, and of those in one request, with their commas: both go to the script in
+ * one argument, which Linux lets have 131,072 bytes.
+ */
+export const NAMES_LENGTH_MAX = 60_000
+
 /** The names that exceptions keep back on exactly this target at this moment; the host's never reach a container. */
 export async function exceptionsFor(
   database: Executor,

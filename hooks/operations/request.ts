@@ -8,13 +8,14 @@ import { findAll } from '../../core/records/read.ts'
 import { addSeconds, formatTime } from '../../core/time.ts'
 import { claimTarget } from '../ownership.ts'
 import { refuseUnreadable } from '../unreadable.ts'
-import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
+import { exceptionsFor, merged, NAMES_LENGTH_MAX, scriptArgs } from './exclusions.ts'
 import { explainLock, takeLock, targetOf } from './lock.ts'
 import { platformOf, selectScript } from './platform.ts'
 import { NOT_AFTER_SECONDS, PENDING_DRY_RUNS_MAX } from './states.ts'
 
 /** Names in one request; exceptions come on top. */
 const NAMES_MAX = 500
+const NAME_LENGTH_MAX = 255
 
 /** A user asks for an operation: everything an agent needs to carry it out is decided and written here. */
 export async function request(event: WriteEvent<PatchOperation>, write: () => Promise<void>): Promise<void> {
@@ -74,18 +75,18 @@ function checkRequest(record: PatchOperation, now: Date, family: string): void {
   for (const field of ['exclusions', 'packages'] as const) {
     if (isBlank(record[field])) record[field] = null
     const names = record[field] === null ? [] : listOf(record[field])
-    const wrong = names?.find((name) => !PACKAGE_NAME.test(name))
+    const wrong = names?.find((name) => !PACKAGE_NAME.test(name) || name.length > NAME_LENGTH_MAX)
     if (!names)
       errors[field] = { code: 'validation_invalid_json', message: 'Must be a list of package names.' }
-    else if (names.length > NAMES_MAX)
+    else if (names.length > NAMES_MAX || names.join().length > NAMES_LENGTH_MAX)
       errors[field] = {
         code: 'validation_length_too_long',
-        message: `At most ${NAMES_MAX} names are accepted.`,
+        message: `At most ${NAMES_MAX} names of ${NAMES_LENGTH_MAX} characters together are accepted.`,
       }
     else if (wrong !== undefined)
       errors[field] = {
         code: 'validation_invalid_value',
-        message: `${JSON.stringify(wrong)} is no package name; "*" may stand for any characters, but not alone.`,
+        message: `${JSON.stringify(wrong.slice(0, NAME_LENGTH_MAX))} is no package name; "*" may stand for any characters, but not alone.`,
       }
   }
   const unsupported = `${family} cannot do this: its packages are updated together or not at all.`
