@@ -22,7 +22,7 @@ export function describeContract(family: Family): void {
     expect(lint.stdout).toBe('')
   })
 
-  describe.skipIf(!isRoot)(`${file} keeps the contract (needs root)`, { timeout: 60_000 }, () => {
+  describe.skipIf(!isRoot)(`${file} keeps the contract (needs root)`, { timeout: 120_000 }, () => {
     testListing(family)
     testApplying(family)
     testEndings(family)
