@@ -21,8 +21,10 @@ export async function buildRpmRepository(
 ): Promise<void> {
   await buildRpms(packages, folder)
   const seconds = String(Math.floor(publishedAt.getTime() / 1000))
-  // createrepo_c reads every package's header; with the date set, one publication is like another.
-  await execute('createrepo_c', ['--quiet', '--no-database', '--revision', seconds, folder])
+  // The time of publication is in the index itself.
+  await execute('createrepo_c', [
+    ...['--quiet', '--no-database', '--revision', seconds, '--set-timestamp-to-revision', folder],
+  ])
   if (!notices) return
   const file = join(folder, 'updateinfo.xml')
   await writeFile(
