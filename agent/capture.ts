@@ -4,6 +4,8 @@ import { promisify } from 'node:util'
 import { AgentError, reasonOf } from './errors.ts'
 
 const TIMEOUT_MS = 60_000
+/** Between SIGTERM and SIGKILL: an rpm that is killed while it reads leaves locks behind that stop the next one. */
+const GRACE_MS = 10_000
 const BYTES_MAX = 8 * 1024 * 1024
 const execute = promisify(execFile)
 
@@ -14,23 +16,30 @@ const execute = promisify(execFile)
 export const capture = async (
   program: string,
   args: readonly string[],
-  limits = { timeoutMs: TIMEOUT_MS, maxBytes: BYTES_MAX },
+  limits = { timeoutMs: TIMEOUT_MS, graceMs: GRACE_MS, maxBytes: BYTES_MAX },
 ): Promise<string> => {
+  const running = execute(program, args, {
+    cwd: '/',
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin', HOME: homedir(), LC_ALL: 'C' },
+    timeout: limits.timeoutMs,
+    maxBuffer: limits.maxBytes,
+  })
+  const overdue = () => new AgentError(`${program} had not ended after ${limits.timeoutMs} ms.`)
+  const late = setTimeout(() => running.child.kill('SIGKILL'), limits.timeoutMs + limits.graceMs)
   try {
-    const { stdout } = await execute(program, args, {
-      cwd: '/',
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin', HOME: homedir(), LC_ALL: 'C' },
-      timeout: limits.timeoutMs,
-      killSignal: 'SIGKILL',
-      maxBuffer: limits.maxBytes,
-    })
+    const { stdout } = await running
+    // Asked to end, it may call that a success, and what it printed is lost.
+    if (running.child.killed) throw overdue()
     return stdout
   } catch (error) {
+    if (error instanceof AgentError) throw error
     const { killed, code, stderr } = error as { killed?: boolean; code?: unknown; stderr?: string }
     if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER')
       throw new AgentError(`${program} printed more than ${limits.maxBytes} bytes.`)
-    if (killed) throw new AgentError(`${program} had not ended after ${limits.timeoutMs} ms.`)
+    if (killed) throw overdue()
     if (typeof code !== 'number') throw new AgentError(`${program} could not be run: ${reasonOf(error)}.`)
     throw new AgentError(`${program} failed with ${code}: ${(stderr ?? '').trim().slice(0, 500)}`)
+  } finally {
+    clearTimeout(late)
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { AgentError } from './errors.ts'
 import { apk } from './inventory-apk.ts'
 import { dpkg } from './inventory-dpkg.ts'
 import { pacman } from './inventory-pacman.ts'
@@ -67,7 +68,12 @@ export const openInventory = (root: string, log: Log) => {
     return remember({
       key: async () =>
         `${manager} ${occasion} ${await stampOf(database.files.map((file) => join(root, file)))}`,
-      answer: async () => inventoryOf(await database.list(root)),
+      answer: async () => {
+        const inventory = inventoryOf(await database.list(root))
+        // A database that is missing or being rebuilt; the host itself would not run without a package.
+        if (inventory.packages.length === 0) throw new AgentError(`${manager} lists no package at all.`)
+        return inventory
+      },
     })
   }
 }

@@ -6,7 +6,7 @@ import { capture } from '../../agent/capture.ts'
 import { AgentError } from '../../agent/errors.ts'
 import { parseVersion } from '../../agent/manager-version.ts'
 
-const limits = { timeoutMs: 10_000, maxBytes: 1_000 }
+const limits = { timeoutMs: 10_000, graceMs: 200, maxBytes: 1_000 }
 
 test('a program is run with its arguments as they are, in English, and with nothing of our environment', async () => {
   process.env.PATCHBASE_TEST_SECRET = 'secret'
@@ -20,16 +20,21 @@ test('a program is run with its arguments as they are, in English, and with noth
   }
 })
 
-test('a program that does not end is killed at its time', async () => {
+test.each([
+  [
+    'does not end is asked to',
+    'echo $$ >$0; trap "echo asked >>$0; exit" TERM; while :; do sleep 0.05; done',
+    'asked\n',
+  ],
+  ['does not listen either is killed', 'echo $$ >$0; trap "" TERM; while :; do sleep 0.05; done', ''],
+])('a program that %s', async (_, script, left) => {
   const folder = mkdtempSync(join(tmpdir(), 'patchbase-capture-'))
-  const asked = capture('sh', ['-c', `echo $$ >${folder}/pid; exec sleep 1000`], {
-    ...limits,
-    timeoutMs: 500,
-  })
+  const file = join(folder, 'said')
+  const asked = capture('sh', ['-c', script, file], { ...limits, timeoutMs: 500 })
   await expect(asked).rejects.toThrow('sh had not ended after 500 ms.')
-  const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
-  // The signal was sent; only the system's table may still show the dead one for a moment.
-  await expect.poll(() => alive(pid)).toBe(false)
+  const said = readFileSync(file, 'utf8')
+  expect(alive(Number.parseInt(said, 10))).toBe(false)
+  expect(said.replace(/^\d+\n/, '')).toBe(left)
   rmSync(folder, { recursive: true })
 })
 

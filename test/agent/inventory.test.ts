@@ -116,6 +116,16 @@ describe.skipIf(!hasDpkg)('under another root dpkg lists', () => {
   })
 })
 
+test('a database that lists nothing is not believed', async () => {
+  mkdirSync(join(root, 'var/lib/pacman/local'), { recursive: true })
+  expect(await openInventory(root, log)('pacman', '')).toBeUndefined()
+  expect(await openInventory(root, log)('apk', '')).toBeUndefined()
+  expect(warnings).toEqual([
+    'The list of installed packages could not be found out. pacman lists no package at all.',
+    'The list of installed packages could not be found out. apk lists no package at all.',
+  ])
+})
+
 test('a host without a known package manager has no inventory', async () => {
   const inventory = openInventory(root, log)
   expect(await inventory(undefined, '')).toBeUndefined()
