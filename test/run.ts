@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { hasRoot, rootNames, rootOf, rootPrograms } from './support/hosts/roots.ts'
 import { startOutsidePostgres } from './support/outside-postgres.ts'
 
 /** Programs that tests call, and Debian's packages that have them. */
@@ -23,6 +24,7 @@ const PROGRAMS = {
   shellcheck: 'shellcheck',
   'apt-ftparchive': 'apt-utils',
   'redis-server': 'redis-server',
+  ...rootPrograms,
 }
 
 /** What runs a second time on a PostgreSQL that is not ours: all that speaks to a database. */
@@ -113,6 +115,18 @@ function noServices(): Disposable {
   }
 }
 
+/** What the suites of the package managers stand on, made before they run: they would wait for it one by one. */
+async function buildRoots(): Promise<void> {
+  const missing = rootNames.filter((name) => !hasRoot(name))
+  const wanted = asked.length === 0 || asked.some((path) => /patch-scripts|e2e/.test(path))
+  if (!isRoot || !wanted || missing.length === 0) return
+  console.log(`Building chroots with ${missing.join(', ')} (once, about a minute)`)
+  for (const { reason } of (await Promise.allSettled(missing.map(rootOf))).filter(isRejected))
+    console.error(`${(reason as Error).message}\nTheir suites will fail.`)
+}
+
+const isRejected = (result: PromiseSettledResult<unknown>) => result.status === 'rejected'
+
 /** Runs vitest once and adds to the count. A file that did not load counts as one failure. */
 function run(title: string, files: string[], env: Record<string, string> = {}): void {
   console.log(`\n== ${title}`)
@@ -149,6 +163,7 @@ type Report = {
 }
 
 installPrograms()
+await buildRoots()
 if (!isRoot)
   console.log('Not root: what needs root is left out (real package managers, other accounts, mounts).')
 run(asked.length > 0 ? asked.join(' ') : 'All tests, on the embedded PostgreSQL', asked)

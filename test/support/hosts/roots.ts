@@ -59,17 +59,27 @@ function placeOf(name: RootName): Root & { hash: string } {
 
 export const hasRoot = (name: RootName): boolean => existsSync(placeOf(name).path)
 
+const asked = new Map<RootName, Promise<Root>>()
+
 /**
  * The family's root folder, built first where it is missing (about 30 seconds; of several processes one builds and
  * the others wait). It is only to be read: it lies under a box. Throws with what the builder said.
  */
-export async function rootOf(name: RootName): Promise<Root> {
+export function rootOf(name: RootName): Promise<Root> {
+  // A failure is kept, too: a build without a network takes its time to fail.
+  const root = asked.get(name) ?? built(name)
+  asked.set(name, root)
+  return root
+}
+
+async function built(name: RootName): Promise<Root> {
   const { hash, path, lock } = placeOf(name)
-  if (existsSync(path)) return { path, lock }
   await requireTools([...Object.keys(rootPrograms), 'flock'], Object.values(rootPrograms).join(' '))
+  if (existsSync(path)) return { path, lock }
   await mkdir(FOLDER, { recursive: true })
   const { include, lines, files } = recipes[name]
-  const build = ['sh', '-c', BUILD, 'sh', name, hash, include.join(','), await packageSource(), lines]
+  const source = await packageSource()
+  const build = ['sh', '-c', BUILD, 'sh', name, hash, include.join(','), source, lines]
   const argv = [join(FOLDER, `${name}.lock`), ...build, ...Object.entries(files).flat()]
   const child = spawn('flock', argv, { cwd: FOLDER, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
@@ -79,7 +89,9 @@ export async function rootOf(name: RootName): Promise<Root> {
     })
   const [code] = (await once(child, 'close')) as [number | null]
   if (code !== 0)
-    throw new Error(`The root of ${name} could not be built (code ${code}): ${said.slice(-4000)}`)
+    throw new Error(
+      `The root of ${name} could not be built (code ${code}): ${said.slice(-4000)}\nTo see it alone: mmdebstrap bookworm /tmp/root ${source}`,
+    )
   return { path, lock }
 }
 
