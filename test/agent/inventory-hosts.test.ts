@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Inventory, openInventory } from '../../agent/inventory.ts'
-import { type Box, checkout, createBox, isRoot } from '../support/hosts/box.ts'
+import { type Box, checkout, createBox, isRoot, requireTools } from '../support/hosts/box.ts'
 import { buildPackages } from '../support/hosts/pacman-package.ts'
 import { type RootName, rootOf } from '../support/hosts/roots.ts'
 import { buildRpms, type RpmPackage } from '../support/hosts/rpm-package.ts'
@@ -116,6 +116,7 @@ describe.skipIf(!isRoot)('on a real host', { timeout: BUILD_MS }, () => {
   })
 
   test("under another root: rpm's own database, read again when it has changed, and the kernel that came last", async () => {
+    await requireTools(['rpm', 'rpmbuild'], 'rpm')
     const root = await mkdtemp(join(tmpdir(), 'patchbase-root-'))
     try {
       await buildRpms(RPMS, join(root, 'packages'))
