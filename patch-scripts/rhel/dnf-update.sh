@@ -547,6 +547,18 @@ readonly COMPARE='
     sub(/^.*-/, "", a); sub(/^.*-/, "", b)
     return compare_text(a, b)
   }
+  # NAME-[EPOCH:]VERSION-RELEASE.ARCH, or EPOCH:NAME-... as yum 3 has it, into name, version and arch.
+  function parse(text, part, count, before) {
+    before = text ~ /^[0-9]+:/ ? substr(text, 1, index(text, ":")) : ""
+    text = substr(text, length(before) + 1)
+    count = split(text, part, "-")
+    arch = part[count]
+    sub(/^.*\./, "", arch)
+    version = part[count - 1] "-" substr(part[count], 1, length(part[count]) - length(arch) - 1)
+    name = substr(text, 1, length(text) - length(version) - length(arch) - 2)
+    version = before version
+    sub(/^0:/, "", version)
+  }
 '
 
 installed_rows() {
@@ -556,15 +568,20 @@ installed_rows() {
     awk -F '\t' -v OFS='\t' '$1 != "gpg-pubkey" { sub(/^0:/, "", $3); print }'
 }
 
-lock_refused() { grep -qE "$LOCK_MESSAGES" "$WORK/err" "$WORK/out"; }
+# The words of dnf, of yum 3 and of rpm.
+lock_refused() {
+  said ' already locked by [0-9]+|another copy is running as pid|holding the yum lock|create transaction lock on'
+}
 
-lock_holder() { sed -nE "$LOCK_HOLDER" "$WORK/err" "$WORK/out" | head -n 1; }
+lock_holder() {
+  sed -nE 's/.* (already locked by|running as pid) ([0-9]+).*/\2/p' "$WORK/err" "$WORK/out" | head -n 1
+}
 
 # What a failed command's messages say more precisely than the stage it failed in.
 exit_code_for() {
   if lock_refused; then
     echo "$EXIT_LOCK"
-  elif said 'no space left on device|more space needed on the|disk quota exceeded|not enough (free )?space|insufficient space'; then
+  elif said 'no space left on device|curl(#| error \()23|failed writing (received data|body)|more space needed on the|disk quota exceeded|not enough (free )?space|insufficient space'; then
     echo "$EXIT_DISK"
   elif said 'malformed lock file|rpmdb open failed|cannot open packages (index|database)|rpmdb: |db_runrecovery|error opening rpm database'; then
     echo "$EXIT_INTERRUPTED"
@@ -596,6 +613,8 @@ simulate() {
   shift
   ask "${CACHED[@]}" "$@" --assumeno upgrade ${SELECTION[@]+"${SELECTION[@]}"}
   code=$?
+  # yum 3 saves what it was not allowed to do.
+  sed -nE 's|^ yum load-transaction (/[^ ]*/yum_save_tx[^ /]*\.yumtx)$|\1|p' "$WORK/out" | xargs -r rm -f --
   table_rows "$WORK/out" >"$WORK/$output"
   ((code != 0)) || return 0
   # Its code is 1 both for "No" and for an error.
@@ -646,12 +665,7 @@ plan_rows() {
     FILENAME == ARGV[1] { newest($1, $3); newest($1 "\t" $2, $3); next }
     FILENAME == ARGV[2] { size[$1 "\t" $2 "\t" $3 "\t" $4] = $5; next }
     FILENAME == ARGV[3] {
-      # NAME-VERSION-RELEASE.ARCH, where the version may have an epoch.
-      count = split($1, part, "-")
-      arch = part[count]
-      sub(/^.*\./, "", arch)
-      version = part[count - 1] "-" substr(part[count], 1, length(part[count]) - length(arch) - 1)
-      name = substr($1, 1, length($1) - length(version) - length(arch) - 2)
+      parse($1)
       fixes[name "\t" arch] = fixes[name "\t" arch] " " version
       next
     }
@@ -784,6 +798,26 @@ refuse_to_apply() {
 
 # ---- repositories
 
+refresh() {
+  local code
+  refresh_metadata
+  code=$?
+  leave_if_stopped
+  # No repository at all is no evidence of being up to date, and dnf is content with it.
+  if said 'there are no enabled repo'; then
+    REFRESH_ERROR='No package repository is enabled.'
+    fail "$EXIT_REFRESH" "$REFRESH_ERROR"
+    return
+  fi
+  # A repository with skip_if_unavailable that does not answer is only a line in the output.
+  if ((code == 0)) && ! said '^ignoring repositories'; then
+    REFRESHED=true
+    return
+  fi
+  if lock_refused; then REFRESH_ERROR=$(lock_error); else REFRESH_ERROR=$(messages); fi
+  fail_by_messages "$EXIT_REFRESH" 'The metadata could not be refreshed.'
+}
+
 # Writes the enabled ones: name, when it was published (seconds). NOTICES tells whether any of them says which
 # updates are for security.
 NOTICES=false
@@ -812,12 +846,20 @@ metadata_age() {
 
 # ---- what an interrupted run left
 
-# A transaction that was killed leaves packages behind in their old and their new version. Rows: old, new. Kernels
-# are not among them: the manager knows which packages may be installed more than once.
+# A transaction that was killed leaves packages behind in their old and their new version. Rows: old, new, both as
+# rpm writes them, without an epoch. Kernels are not among them: the manager knows what may be installed more than once.
 duplicates() {
   [[ -n $(installed_rows | cut -f 1,2 | sort | uniq -d) ]] || return 0
   ask "${CACHED[@]}" '--setopt=*.skip_if_unavailable=1' check duplicates
-  sed -nE 's/^(.*) is a duplicate with (.*)$/\1\t\2/p' "$WORK/out" "$WORK/err" | sort -u
+  sed -nE 's/^(.*) is a duplicate with (.*)$/\1 \2/p' "$WORK/out" "$WORK/err" | sort -u | awk "$COMPARE"'
+    function plain() { sub(/^[0-9]+:/, "", version); return name "-" version "." arch }
+    {
+      parse($1); first = version; old = plain()
+      parse($2); second = version; new = plain()
+      if (compare(first, second) < 0) print old "\t" new
+      else print new "\t" old
+    }
+  '
 }
 
 note_duplicates() {
@@ -892,8 +934,10 @@ reboot_state() {
 }
 
 services_to_restart() {
+  # Which service a process belongs to, only systemd knows.
+  [[ -d /run/systemd/system ]] || return 1
   needs_restarting -s >"$WORK/services" 2>"$WORK/services-errors" </dev/null || return 1
-  # Without a service manager to ask it complains, and succeeds.
+  # It succeeds even when it could not find out.
   [[ ! -s $WORK/services-errors ]] || return 1
   grep -oE '^[A-Za-z0-9@_.:\\-]+\.(service|socket|scope|timer|target)$' "$WORK/services" | sort -u
   return 0
@@ -903,15 +947,16 @@ services_to_restart() {
 
 # ---- dnf
 
-readonly CACHE=/var/cache/dnf LOCK_MESSAGES=' already locked by [0-9]+' LOCK_HOLDER='s/.* already locked by ([0-9]+).*/\1/p'
+readonly CACHE=/var/cache/dnf
+VERSION=''
 
-manager_version() { dnf --version 2>/dev/null </dev/null | sed -nE '1s/^[^0-9]*([0-9][^ ]*).*/\1/p'; }
+manager_version() { printf '%s' "$VERSION"; }
 
 prepare_manager() {
-  local version
-  version=$(dnf --version 2>/dev/null </dev/null | head -n 1)
-  if [[ $version == *dnf5* || ! $version =~ ^[34]\. ]]; then
-    fail "$EXIT_OTHER" "This script drives dnf 4, and this machine has '${version:-a dnf that does not run}'. Nothing was done."
+  VERSION=$(dnf "--setopt=logdir=$WORK/log" --version 2>"$WORK/err" </dev/null | head -n 1)
+  if [[ ! $VERSION =~ ^[34]\.[0-9.]+$ ]]; then
+    # Fedora 41 calls dnf5 by the name of dnf.
+    fail "$EXIT_OTHER" "This script drives dnf 4, and this machine has '${VERSION:-a dnf that does not run}'. Nothing was done."
     return
   fi
   set_call
@@ -919,24 +964,8 @@ prepare_manager() {
   if [[ $DRY_RUN == true ]]; then CALL+=("--setopt=logdir=$WORK/log"); fi
 }
 
-refresh() {
-  local code
-  # With skip_if_unavailable, which is common, a repository that does not answer is only a line in the output.
+refresh_metadata() {
   run_when_unlocked "${CALL[@]}" ${SCOPE[@]+"${SCOPE[@]}"} '--setopt=*.skip_if_unavailable=0' makecache --refresh
-  code=$?
-  leave_if_stopped
-  if ((code == 0)) && ! said '^ignoring repositories'; then
-    # dnf is content with no repository at all. That is no evidence of being up to date.
-    if said 'no enabled repositories'; then
-      REFRESH_ERROR='No package repository is enabled.'
-      fail "$EXIT_REFRESH" "$REFRESH_ERROR"
-    else
-      REFRESHED=true
-    fi
-    return
-  fi
-  if lock_refused; then REFRESH_ERROR=$(lock_error); else REFRESH_ERROR=$(messages); fi
-  fail_by_messages "$EXIT_REFRESH" 'The metadata could not be refreshed.'
 }
 
 # Rows: name, architecture, version, repository, bytes.
@@ -953,8 +982,10 @@ remove_duplicates() {
   ask --assumeno remove --duplicates
   table_rows "$WORK/out" >"$WORK/repair-table"
   # Nothing may go but the older ones of those packages.
-  if [[ -n $(awk -F '\t' 'FILENAME == ARGV[1] { old[$1] = 1; next } $5 == "removal" && !(($1 "-" $3 "." $2) in old)' \
-    "$WORK/duplicates" "$WORK/repair-table") ]]; then return 1; fi
+  if [[ -n $(awk -F '\t' '
+    FILENAME == ARGV[1] { old[$1] = 1; next }
+    $5 == "removal" { sub(/^[0-9]+:/, "", $3); if (!(($1 "-" $3 "." $2) in old)) print }
+  ' "$WORK/duplicates" "$WORK/repair-table") ]]; then return 1; fi
   run_when_unlocked "${CALL[@]}" -y remove --duplicates
 }
 

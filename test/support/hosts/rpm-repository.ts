@@ -1,6 +1,6 @@
 /** A repository of rpm packages as RHEL publishes them: createrepo_c's index, and notices in updateinfo.xml. */
 import { execFile } from 'node:child_process'
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { buildRpms, type RpmPackage, rpmFile } from './rpm-package.ts'
@@ -20,12 +20,16 @@ export async function buildRpmRepository(
   { publishedAt, notices = true }: RpmRepositoryOptions,
 ): Promise<void> {
   await buildRpms(packages, folder)
-  const seconds = String(Math.floor(publishedAt.getTime() / 1000))
-  // The time of publication is in the index itself.
-  await execute('createrepo_c', [
-    ...['--quiet', '--no-database', '--revision', seconds, '--set-timestamp-to-revision', folder],
-  ])
-  if (!notices) return
+  await execute('createrepo_c', ['--quiet', '--no-database', folder])
+  if (notices) await addNotices(packages, folder)
+  // The index says itself when it was published.
+  const index = join(folder, 'repodata/repomd.xml')
+  const seconds = Math.floor(publishedAt.getTime() / 1000)
+  const text = await readFile(index, 'utf8')
+  await writeFile(index, text.replace(/<(timestamp|revision)>\d+</g, `<$1>${seconds}<`))
+}
+
+async function addNotices(packages: RpmPackage[], folder: string): Promise<void> {
   const file = join(folder, 'updateinfo.xml')
   await writeFile(
     file,
