@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { loadServerKey } from '../../../core/signing/server-key.ts'
+import { isSignedBy } from '../../../core/signing/signed-text.ts'
 import { syncBuiltInScripts } from '../../../hooks/jobs/sync-built-in-scripts.ts'
+import { countersign } from '../../../hooks/signing/server-signature.ts'
 import { records } from '../../api/world.ts'
 import { scriptKey } from '../../support/script-key.ts'
 import { startTestServer, type TestServer } from '../../support/server.ts'
@@ -179,5 +182,22 @@ describe('a built-in script', () => {
     const [a = 0, b = 0, c = 0] = all.map(sequenceOf)
     expect(b).toBeGreaterThan(a)
     expect(c).toBeGreaterThan(b)
+  })
+
+  it("goes on with a new key of the server's, when the old one is taken away", async () => {
+    await start()
+    const { app } = server.server
+    const before = await only()
+    await app.database.run(`delete from "_secrets" where "name" = 'signing_key'`)
+    const signingKey = await loadServerKey(app.database)
+    expect(signingKey.id).not.toBe(keyOf(before))
+    const second = await countersign({ ...app, signingKey })(before.id)
+    expect(JSON.parse(second?.manifest ?? '')).toEqual({
+      ...JSON.parse(before.manifest),
+      key_id: signingKey.id,
+    })
+    expect(
+      isSignedBy('patchbase-script-v1', second?.manifest ?? '', second?.signature ?? '', signingKey),
+    ).toBe(true)
   })
 })
