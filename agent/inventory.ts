@@ -60,8 +60,8 @@ export const inventoryOf = (listed: readonly InstalledPackage[]): Inventory => {
  * What is installed under `root`, read anew when the package database has changed or `occasion` is another one than
  * before: the end of an operation, after which not even a file's time is relied on.
  */
-export const openInventory = (root: string, log: Log) => {
-  const remember = remembered<Inventory>('The list of installed packages', log)
+export const openInventory = (root: string, log: Log, patienceMs?: number) => {
+  const remember = remembered<Inventory>('The list of installed packages', log, patienceMs)
   return async (manager: string | undefined, occasion: string): Promise<Inventory | undefined> => {
     const database = DATABASES.get(manager ?? '')
     if (!database) return undefined

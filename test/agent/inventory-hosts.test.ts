@@ -117,7 +117,7 @@ describe.skipIf(!isRoot)('on a real host', { timeout: BUILD_MS }, () => {
     ])
     expect(remembered).toBe(true)
     // From outside it is the same: nothing of the host is run.
-    const outside = openInventory(box.root, { info: () => undefined, warn: expect.unreachable })
+    const outside = openInventory(box.root, { info: () => undefined, warn: expect.unreachable }, BUILD_MS)
     expect(await outside('pacman', '')).toEqual(inventory)
     await box.must(['pacman', '-R', '--noconfirm', 'plain'])
     expect((await outside('pacman', ''))?.packages.map((item) => item.name)).toEqual(['with-epoch'])
@@ -133,7 +133,7 @@ describe.skipIf(!isRoot)('on a real host', { timeout: BUILD_MS }, () => {
       const install = (names: string[]) =>
         rpm('-i', '--justdb', '--nodeps', '--oldpackage', ...rpmFiles(join(root, 'packages'), names))
       await install(FIRST)
-      const inventory = openInventory(root, { info: () => undefined, warn: expect.unreachable })
+      const inventory = openInventory(root, { info: () => undefined, warn: expect.unreachable }, BUILD_MS)
       const first = await inventory('yum', '')
       expect(first?.packages).toEqual(rpmsWith('6.1-1'))
       expect(await inventory('yum', '')).toBe(first)

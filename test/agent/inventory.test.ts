@@ -18,6 +18,9 @@ const log: Log = {
   warn: (message, fields) => warnings.push(`${message} ${String(fields?.reason)}`),
 }
 
+/** Waits for as long as a busy machine takes. */
+const open = (at: string) => openInventory(at, log, 60_000)
+
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'patchbase-root-'))
   warnings = []
@@ -42,7 +45,7 @@ const hasDpkg = existsSync('/var/lib/dpkg/status')
 
 describe.skipIf(!hasDpkg)('the inventory of this machine', () => {
   test('is what dpkg has installed, complete and in order', async () => {
-    const inventory = await openInventory('/', log)('apt', '')
+    const inventory = await open('/')('apt', '')
     const lines = execFileSync('dpkg', ['--list'], {
       encoding: 'utf8',
       env: { ...process.env, COLUMNS: '500', LC_ALL: 'C' },
@@ -74,7 +77,7 @@ describe.skipIf(!hasDpkg)('under another root dpkg lists', () => {
         entry('unknown', 'purge ok not-installed'),
       ].join(''),
     )
-    const inventory = await openInventory(root, log)('apt', '')
+    const inventory = await open(root)('apt', '')
     expect(inventory?.packages).toEqual([
       { name: 'broken', arch: 'amd64', version: '1.0-1', held: false },
       { name: 'held', arch: 'amd64', version: '1.0-1', held: true },
@@ -86,7 +89,7 @@ describe.skipIf(!hasDpkg)('under another root dpkg lists', () => {
 
   test('anew when its database has changed or an operation has ended, and only then', async () => {
     write('var/lib/dpkg/status', entry('one', 'install ok installed'))
-    const inventory = openInventory(root, log)
+    const inventory = open(root)
     const first = await inventory('apt', '')
     expect(await inventory('apt', '')).toBe(first)
     const second = await inventory('apt', '2026-01-01T00:00:00Z')
@@ -104,7 +107,7 @@ describe.skipIf(!hasDpkg)('under another root dpkg lists', () => {
 
   test('nothing new while it cannot: the last list stands, and one warning says why', async () => {
     write('var/lib/dpkg/status', entry('one', 'install ok installed'))
-    const inventory = openInventory(root, log)
+    const inventory = open(root)
     const first = await inventory('apt', '')
     write('var/lib/dpkg/status', 'no database\n')
     expect(await inventory('apt', '')).toBe(first)
@@ -118,8 +121,8 @@ describe.skipIf(!hasDpkg)('under another root dpkg lists', () => {
 
 test('a database that lists nothing is not believed', async () => {
   mkdirSync(join(root, 'var/lib/pacman/local'), { recursive: true })
-  expect(await openInventory(root, log)('pacman', '')).toBeUndefined()
-  expect(await openInventory(root, log)('apk', '')).toBeUndefined()
+  expect(await open(root)('pacman', '')).toBeUndefined()
+  expect(await open(root)('apk', '')).toBeUndefined()
   expect(warnings).toEqual([
     'The list of installed packages could not be found out. pacman lists no package at all.',
     'The list of installed packages could not be found out. apk lists no package at all.',
@@ -127,7 +130,7 @@ test('a database that lists nothing is not believed', async () => {
 })
 
 test('a host without a known package manager has no inventory', async () => {
-  const inventory = openInventory(root, log)
+  const inventory = open(root)
   expect(await inventory(undefined, '')).toBeUndefined()
   expect(await inventory('constructor', '')).toBeUndefined()
   expect(warnings).toEqual([])
@@ -142,7 +145,7 @@ describe('under another root', () => {
     write('var/lib/pacman/local/bash-5.2.037-1/desc', desc('bash', '5.2.037-1', 'x86_64'))
     write('var/lib/pacman/local/tzdata-1:2024b-2/desc', desc('tzdata', '1:2024b-2', 'any'))
     write('var/lib/pacman/local/half-written-1-1/files', '')
-    const inventory = openInventory(root, log)
+    const inventory = open(root)
     const first = await inventory('pacman', '')
     expect(first?.packages).toEqual([
       { name: 'bash', arch: 'x86_64', version: '5.2.037-1' },
@@ -160,7 +163,7 @@ describe('under another root', () => {
         file,
         'C:Q1abc=\nP:musl\nV:1.2.5-r0\nA:x86_64\nS:1\nF:lib\nR:ld-musl-x86_64.so.1\n\nC:Q1def=\nP:py3-cairo\nV:1.26.1-r1\nA:x86_64\n\n',
       )
-      expect((await openInventory(root, log)('apk', ''))?.packages).toEqual([
+      expect((await open(root)('apk', ''))?.packages).toEqual([
         { name: 'musl', arch: 'x86_64', version: '1.2.5-r0' },
         { name: 'py3-cairo', arch: 'x86_64', version: '1.26.1-r1' },
       ])
