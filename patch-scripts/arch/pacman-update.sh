@@ -481,7 +481,7 @@ main() {
 # ---- pacman
 
 # DATABASE and the caches are where pacman.conf says; COPY are the options of a call that sees the private copy.
-DATABASE='' COPY=() CALL=(pacman --noconfirm --noprogressbar --color never)
+DATABASE='' COPY=() CALL=(pacman --noconfirm --color never)
 
 prepare_manager() {
   # Everything that pacman.conf includes is in its output, with every default.
@@ -583,10 +583,14 @@ installed_rows() { records_in "$DATABASE/local"; }
 refresh() {
   local attempt
   for attempt in -Sy -Syy; do
-    if ! run_when_unlocked "${CALL[@]}" "${COPY[@]}" "$attempt"; then
+    if ! run_when_unlocked "${CALL[@]}" "${COPY[@]}" "$attempt" --noprogressbar; then
       leave_if_stopped
+      if said 'no usable package repositories'; then
+        REFRESH_ERROR='No package repository is enabled.'
+        fail "$EXIT_REFRESH" "$REFRESH_ERROR"
+        return
+      fi
       REFRESH_ERROR=$(messages)
-      if said 'no usable package repositories'; then REFRESH_ERROR='No package repository is enabled.'; fi
       fail_by_messages "$EXIT_REFRESH" 'The package databases could not be refreshed.'
       return
     fi
@@ -848,7 +852,7 @@ find_targets() {
 find_updates() {
   local unheld=true caches name
   for name in nothing ignored held-names half mended; do [[ -e $WORK/$name ]] || : >"$WORK/$name"; done
-  [[ -e $WORK/offered ]] || "${CALL[@]}" "${COPY[@]}" -Sl >"$WORK/offered" 2>/dev/null </dev/null
+  if [[ $REFRESHED == false ]]; then leave_out_unknown_repositories; fi
   if [[ -n $(broken_in "$DATABASE/local") ]]; then
     # Repaired in a copy only: a dry run, or one that may not apply.
     mapfile -t caches < <(setting CacheDir)
@@ -890,7 +894,24 @@ find_updates() {
   rows_without "$WORK/all" "$WORK/packages" >"$WORK/excluded"
   rows_without "$WORK/unheld" "$WORK/all" >"$WORK/held"
   count_updates
+  # What is old can tell of updates, never that there are none.
+  if [[ $REFRESHED == false && $UPDATES == 0 ]]; then UPDATES=''; fi
   note_unfinished
+}
+
+# pacman works out nothing as long as the metadata of one repository is missing or broken. Only for a list that is
+# not applied, it is shown a configuration without such repositories.
+leave_out_unknown_repositories() {
+  local repository unknown=''
+  while IFS= read -r repository; do
+    if [[ ! -s $WORK/db/sync/$repository.db ]] || ! "${CALL[@]}" "${COPY[@]}" -Sl "$repository" >/dev/null 2>"$WORK/err" </dev/null || grep -q '^error' "$WORK/err"; then
+      unknown+=" [$repository]"
+    fi
+  done < <(sed -nE 's/^\[(.*)\]$/\1/p' "$WORK/conf" | grep -vx options)
+  awk -v unknown="$unknown" '/^\[/ { leave = index(unknown " ", " " $0 " ") } !leave' "$WORK/conf" >"$WORK/known-conf"
+  mv "$WORK/known-conf" "$WORK/conf"
+  CALL+=(--config "$WORK/conf")
+  "${CALL[@]}" "${COPY[@]}" -Sl >"$WORK/offered" 2>/dev/null </dev/null
 }
 
 plan_failed() {
@@ -942,7 +963,7 @@ download_updates() {
   upgrade_options
   # By the private copy, too: pacman's lock is not needed, and a download that fails leaves the system's databases
   # as old as its packages. Two downloads of one file at a time cannot harm: it is checked before it is used.
-  run_when_unlocked "${CALL[@]}" "${COPY[@]}" -Suw "${UPGRADE[@]}"
+  run_when_unlocked "${CALL[@]}" "${COPY[@]}" -Suw --noprogressbar "${UPGRADE[@]}"
   code=$?
   if ((code != 0)) && said 'signature|keyring|key .*(unknown|looked up)'; then
     fail_by_messages "$EXIT_DOWNLOAD" 'The signature of an update is not accepted. If the keys on this machine are out of date, update archlinux-keyring first (pacman -Sy --needed archlinux-keyring, then apply at once).'
@@ -953,7 +974,7 @@ download_updates() {
 install_updates() {
   local code
   run_when_unlocked bash -c "$(declare -f begin_work holder_of keep_for_recovery transaction)
-transaction \"\$@\"" "$SCRIPT_NAME" "$DATABASE" "$WORK/db/sync" "$WORK/packages" "${CALL[@]}" -Su "${UPGRADE[@]}"
+transaction \"\$@\"" "$SCRIPT_NAME" "$DATABASE" "$WORK/db/sync" "$WORK/packages" "${CALL[@]}" -Su --noprogressbar "${UPGRADE[@]}"
   code=$?
   if ((code != 0)); then name_dead_lock; fi
   warn_of_scripts

@@ -108,6 +108,7 @@ export async function createPacmanHost(installed: PacmanPackage[] = []): Promise
     },
 
     async pretend(names) {
+      await box.write('/var/lib/pacman/local/ALPM_DB_VERSION', '9\n')
       for (const name of names) {
         const folder = join(box.root, `var/lib/pacman/local/${name}-1.0-1`)
         await mkdir(folder, { recursive: true })
