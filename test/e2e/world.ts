@@ -3,15 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { type AptHost, createAptHost } from '../support/hosts/apt.ts'
-import { type FamilyPackage, packagesAt } from '../support/hosts/family.ts'
+import { apt } from '../support/hosts/apt.ts'
+import { type Family, type FamilyPackage, packagesAt } from '../support/hosts/family.ts'
 import { HOUSE, Program, type ServerProcess, startProgram, startServer } from '../support/server-process.ts'
 
 const EMAIL = 'owner@example.com'
 const PASSWORD = 'correct horse'
 const STATE = '/var/lib/patchbase-e2e'
-/** One line for each run of the script, as each asks apt for fresh metadata once. */
-const ASKED = '/var/log/pb-asked'
 /** One line for each time the slow package was configured. */
 const CONFIGURED = '/var/log/pb-configured'
 
@@ -25,7 +23,7 @@ export const slow = (version: string, seconds: number): FamilyPackage => ({
   postinstall: `echo ${version} >>${CONFIGURED}; sleep ${seconds}`,
 })
 
-export type Row = { package: string; current_version: string; new_version: string; security: boolean }
+export type Row = { package: string; current_version: string; new_version: string; security: boolean | null }
 export type Operation = {
   id: string
   status: string
@@ -46,10 +44,10 @@ export type Operation = {
 }
 
 /**
- * A server and a Debian host, each in processes of their own. The host has pb-alpha, pb-beta and pb-kept in version
- * 1.0, and 2.0 is published. Dispose it.
+ * A server and a host of a family, each in processes of their own. The host has pb-alpha, pb-beta and pb-kept in
+ * version 1.0, and 2.0 is published. The agent runs inside it. Dispose it.
  */
-export async function createWorld() {
+export async function createWorld(family: Family = apt) {
   await using opened = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-e2e-'))
   opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
@@ -60,9 +58,7 @@ export async function createWorld() {
   expect(await startProgram('cli/superuser.ts', account, { input: PASSWORD }).exited).toBe(0)
   const { token } = await server.login('users', EMAIL, PASSWORD)
 
-  const host: AptHost = opened.use(await createAptHost())
-  await host.write('/etc/apt/apt.conf.d/80count', `APT::Update::Pre-Invoke { "echo asked >>${ASKED}"; };\n`)
-  await host.install(packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-kept'))
+  const host = opened.use(await family.createHost(packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-kept')))
   await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-kept'))
 
   const agentProgram = (args: string[]) => {
@@ -114,8 +110,11 @@ export async function createWorld() {
     finished: (id: string) => world.reaches(id, 'completed', 'failed', 'cancelled', 'expired'),
     /** Resolves when dpkg is configuring the slow package. */
     slowBegun: () => expect.poll(() => lines(CONFIGURED), { timeout: 30_000 }).not.toEqual([]),
-    /** How often the script was run, and in which versions the slow package was configured. */
-    runs: async () => ({ asked: (await lines(ASKED)).length, configured: await lines(CONFIGURED) }),
+    /** How often the script asked apt for fresh metadata, and in which versions the slow package was configured. */
+    runs: async () => ({
+      asked: host.repositories.requests.filter((path) => path.endsWith('/InRelease')).length,
+      configured: await lines(CONFIGURED),
+    }),
     /** Resolves when no script and no package manager is left in the host. */
     async quiet(): Promise<void> {
       const busy = async () => [...(await host.processes()).values()].filter((name) => name !== 'MainThread')
