@@ -4,7 +4,7 @@ import { hooksFor } from '../core/hooks.ts'
 import { applyFacts } from './enrolment/facts.ts'
 import { giveRefreshToken, renewRefreshToken } from './enrolment/refresh.ts'
 import { register } from './enrolment/register.ts'
-import { forgetOldEvidence } from './operations/evidence-age.ts'
+import { dropEvidence } from './operations/drop-evidence.ts'
 
 const OWNERS_FIELDS = ['hostname', 'tags', 'status', 'update_channel'] as const
 
@@ -19,7 +19,7 @@ export default hooksFor(agents, {
     const asked = event.record
     event.record = { ...before }
     if (caller.act === 'heartbeat') applyFacts(event.record, body)
-    else if (caller.act === 'age-evidence') forgetOldEvidence(event)
+    else if (caller.act === 'drop-evidence') dropEvidence(event)
     else if (caller.act === 'refresh') renewRefreshToken(event)
     else if (caller.act === 'reissue') giveRefreshToken(event, event.record)
     else for (const field of OWNERS_FIELDS) Object.assign(event.record, { [field]: asked[field] })

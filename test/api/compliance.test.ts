@@ -445,6 +445,64 @@ describe('evidence', () => {
   })
 })
 
+describe('a host that is up to date but for an exception', () => {
+  const path = '/api/collections/package_exceptions/records'
+  const ends: [string, (id: string, token: string) => Promise<unknown>][] = [
+    ['expires', async () => time.forward(3601)],
+    [
+      'is switched off',
+      (id, token) => world.server.call('PATCH', `${path}/${id}`, { token, body: { is_active: false } }),
+    ],
+    ['is deleted', (id, token) => world.server.call('DELETE', `${path}/${id}`, { token })],
+    [
+      'is for something else',
+      (id, token) => world.server.call('PATCH', `${path}/${id}`, { token, body: { package_name: 'x' } }),
+    ],
+    [
+      'is moved to a container',
+      async (id, token) => {
+        const body = { lxc_id: await addContainer(world.server, world.a.id, agent.id) }
+        return world.server.call('PATCH', `${path}/${id}`, { token, body })
+      },
+    ],
+  ]
+  const excepted = async (excluded: unknown[]) => {
+    const token = await host.userToken(world.a.id)
+    const expires_at = new Date(time.clock().getTime() + 3_600_000).toISOString()
+    const body = { agent_id: agent.id, package_name: 'linux-*', expires_at }
+    const { id } = (await world.server.call('POST', path, { token, body })).body
+    await dryRun(nothing({ exclusions: ['linux-*'], excluded }), 2)
+    expect(await host.agent()).toMatchObject(GREEN)
+    await ageEvidence.run(world.server.server.app)
+    expect(await host.agent()).toMatchObject(GREEN)
+    return { id: String(id), token }
+  }
+
+  it.each(ends)('is unknown when that %s, until somebody looks again', async (_, end) => {
+    const { id, token } = await excepted([entry('linux-image-amd64')])
+    await end(id, token)
+    await ageEvidence.run(world.server.server.app)
+    expect(await host.agent()).toMatchObject({ ...GREEN, compliance: 'unknown' })
+    const { exclusions } = await host.operation(
+      await addOperation(world.server, agent.id, { mode: 'dry-run' }),
+    )
+    await dryRun(nothing({ exclusions }), 2)
+    await ageEvidence.run(world.server.server.app)
+    expect(await host.agent()).toMatchObject(GREEN)
+  })
+
+  it('stays so where it kept nothing back, or another keeps it as well', async () => {
+    for (const excluded of [[], [entry('linux-image-amd64')]]) {
+      const { id, token } = await excepted(excluded)
+      const body = { agent_id: agent.id, package_name: 'linux-*' }
+      if (excluded.length > 0) await world.server.call('POST', path, { token, body })
+      await world.server.call('DELETE', `${path}/${id}`, { token })
+      await ageEvidence.run(world.server.server.app)
+      expect(await host.agent()).toMatchObject(GREEN)
+    }
+  })
+})
+
 describe('a reboot that is due', () => {
   const reason = 'A newer kernel is installed.'
   const due = { reboot_required: true, reboot_reason: reason }
