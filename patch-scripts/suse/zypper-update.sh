@@ -488,12 +488,19 @@ main() {
 # is advised, a script after the installation of a package failed.
 readonly UNSOLVABLE=4 SUCCESSES=' 0 102 103 107 ' REBOOT_ADVISED=102 RESTART_ADVISED=103
 
-OWN_LOCKS='' PATCH_STEP=false RESTARTED=false REBOOT=false UNRESOLVED=''
+OWN_LOCKS='' TEMPORARY='' PATCH_STEP=false RESTARTED=false REBOOT=false UNRESOLVED=''
 
 prepare_manager() {
   # Waiting is ours, and so is the choice of the configuration.
   unset ZYPP_LOCK_TIMEOUT ZYPP_LOCKFILE_ROOT ZYPP_READONLY_HACK
   if [[ $DRY_RUN == true ]]; then export ZYPP_LOGFILE=/dev/null; fi
+  local stale pid prefix=/var/tmp/patchbase-zypper-update
+  # Left by a run that was killed.
+  for stale in "$prefix".[0-9]*; do
+    pid=${stale#"$prefix".}
+    [[ ! -d $stale ]] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$stale"
+  done
+  TEMPORARY=$prefix.$$
   read_configuration >"$WORK/base.conf"
   OWN_LOCKS=$(setting locksfile.path /etc/zypp/locks)
 }
@@ -553,7 +560,35 @@ add_locks() {
   ((${#names[@]} == 0)) || ask "$1" addlock -t "$2" "${names[@]}"
 }
 
-# ---- asking zypper
+# ---- running zypper
+
+# On a server that does not answer, zypper heeds a second signal only, and dies of it without tidying up.
+# shellcheck disable=SC2016
+readonly STOPPABLE='
+  stop() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+      kill -TERM "$child" 2>/dev/null || return
+      sleep 0.3
+    done
+    kill -KILL "$child" 2>/dev/null
+  }
+  trap stop TERM
+  "$@" &
+  child=$!
+  wait "$child" 2>/dev/null
+'
+
+# Runs a zypper that only fetches, and may be stopped.
+fetch() {
+  local code
+  run_when_unlocked env ZYPPTMPDIR="$TEMPORARY" bash -c "$STOPPABLE" bash "$@"
+  code=$?
+  rm -rf "$TEMPORARY"
+  return "$code"
+}
+
+# A line that zypper left unfinished must not take in what follows.
+finish_line() { [[ -z $(tail -c 1 "$WORK/out") ]] || say ''; }
 
 # Functions for awk programs that read XML with RS = "<": a record is a tag and the text behind it.
 # shellcheck disable=SC2016
@@ -655,8 +690,9 @@ exit_code_for() {
 refresh() {
   # Services, which SUSE's registration sets up, say which repositories there are. Zypper's own refreshing before
   # other commands does nothing for ten minutes after the last; this one always asks.
-  run_when_unlocked zypper --non-interactive refresh --services
+  fetch zypper --non-interactive refresh --services
   local code=$?
+  finish_line
   leave_if_stopped
   if ((code == 0)); then
     REFRESHED=true
@@ -1062,12 +1098,14 @@ refuse_to_apply() {
   fail "$EXIT_CONFLICT" '/usr cannot be written to: such a system is updated by transactional-update.'
 }
 
-# Runs a step of the plan as people see it: `transact LOCKS COMMAND...`. Returns 0 for each of zypper's successes.
+# Runs a step of the plan as people see it: `transact HOW LOCKS COMMAND...`, where HOW is `fetch` or
+# `run_when_unlocked`. Returns 0 for each of zypper's successes.
 transact() {
-  local locks=$1 code
-  shift
-  run_when_unlocked env ZYPP_CONF="$WORK/$locks.conf" zypper --non-interactive --no-refresh "$@"
+  local how=$1 locks=$2 code
+  shift 2
+  "$how" env ZYPP_CONF="$WORK/$locks.conf" zypper --non-interactive --no-refresh "$@"
   code=$?
+  finish_line
   cat "$WORK/out" "$WORK/err" | sed -nE 's/.*%([a-z]+)\((.*)\) scriptlet failed, (exit status [0-9]+|signal [0-9]+).*/The %\1 script of \2 failed, \3./p' |
     grep -vE '^The %(pre|pretrans)(in)? ' | sort -u >"$WORK/failed-scripts"
   while IFS= read -r; do warn "$REPLY"; done <"$WORK/failed-scripts"
@@ -1080,8 +1118,8 @@ transact() {
 }
 
 download_updates() {
-  if [[ $PATCH_STEP == true ]]; then transact plan-patch "${PATCH[@]}" --download-only || return; fi
-  transact plan "${UPDATE[@]}" --download-only || return
+  if [[ $PATCH_STEP == true ]]; then transact fetch plan-patch "${PATCH[@]}" --download-only || return; fi
+  transact fetch plan "${UPDATE[@]}" --download-only || return
   REBOOT=false
 }
 
@@ -1089,7 +1127,7 @@ install_updates() {
   local round code=0
   if [[ $PATCH_STEP == true ]]; then
     for round in 1 2 3 4 5; do
-      transact plan-patch "${PATCH[@]}" --download in-advance
+      transact run_when_unlocked plan-patch "${PATCH[@]}" --download in-advance
       code=$?
       if ((code == UNSOLVABLE && round > 1)); then
         # The plan could not look beyond the restart; the packages come as packages.
@@ -1101,7 +1139,7 @@ install_updates() {
     done
     ((code == 0)) || return "$code"
   fi
-  transact plan "${UPDATE[@]}" --download in-advance
+  transact run_when_unlocked plan "${UPDATE[@]}" --download in-advance
   code=$?
   if ((code != 0)) && [[ $PATCH_STEP == true ]] && lock_refused; then
     # The patches are in: this is no run in which nothing happened.
