@@ -149,6 +149,22 @@ export function testListing(family: Family): void {
     expect((await it.patch(['--only', 'pb-app', '--dry-run'])).code).toBe(2)
   })
 
+  test.runIf(traits.repo)('--repo asks and takes from these repositories alone', async () => {
+    await using it = await subject(family, packagesAt('2.0', 'pb-alpha'))
+    await it.host.publish(packagesAt('2.0', 'pb-beta'), 'second')
+    it.host.repositories.withdraw('main')
+    const { code, report } = await it.patch(['--dry-run', '--repo', traits.repository('second')])
+    expect(report.error).toBe(null)
+    expect(code).toBe(0)
+    expect(report.packages.map((row) => [row.package, row.repository])).toEqual([
+      ['pb-beta', traits.repository('second')],
+    ])
+    // A repository that is not there has no updates, and that is nobody's "nothing to do".
+    const absent = await it.patch(['--dry-run', '--repo', 'absent'])
+    expect(absent.code).toBeGreaterThan(100)
+    expect(absent.report.updates_available).not.toBe(0)
+  })
+
   test('five thousand updates are listed', { timeout: 90_000 }, async ({ skip }) => {
     await using host = await family.createHost()
     if (!host.pretend) return skip('That many packages take too long to be made.')

@@ -150,12 +150,13 @@ export async function createAptHost(installed: FamilyPackage[] = []): Promise<Ap
 }
 
 function debianPackage(item: FamilyPackage): DebianPackage {
-  const { name, version, epoch, depends, config, files, preinstall, postinstall, obsoletes } = item
+  const { name, version, epoch, depends, config, files, preinstall, postinstall, obsoletes, conflicts } = item
   return {
     name,
     version: epoch === undefined ? version : `${epoch}:${version}`,
     depends: depends?.map((needed) => needed.replace(/^(\S+) (.+)$/, '$1 ($2)')).join(', '),
     replaces: obsoletes,
+    conflicts,
     conffiles: config,
     files,
     preinst: preinstall,
@@ -171,6 +172,7 @@ export const apt: Family = {
     security: true,
     only: true,
     repo: false,
+    replaces: false,
     arch: 'all',
     newConfig: '.dpkg-dist',
     failingPostinstall: 'failure',

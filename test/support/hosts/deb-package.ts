@@ -15,6 +15,7 @@ export type DebianPackage = {
   depends?: string
   /** Names that this package takes the place of. */
   replaces?: string[]
+  conflicts?: string[]
   /** Absolute path to content; each is a configuration file that dpkg guards. */
   conffiles?: Record<string, string>
   /** Absolute path to content. */
@@ -55,6 +56,7 @@ async function buildPackage(item: DebianPackage, folder: string): Promise<string
     'Maintainer: Test Packages <packages@example.invalid>',
     ...(item.depends ? [`Depends: ${item.depends}`] : []),
     ...(item.replaces ? REPLACING.map((field) => `${field}: ${item.replaces?.join(', ')}`) : []),
+    ...(item.conflicts ? [`Conflicts: ${item.conflicts.join(', ')}`] : []),
     'Description: package of a test host',
   ]
   await put(join(tree, 'DEBIAN/control'), `${control.join('\n')}\n`)

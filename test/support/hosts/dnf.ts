@@ -43,7 +43,10 @@ export async function createDnfHost(installed: RpmPackage[] = []): Promise<DnfHo
     await bare.run(['dnf', '-q', 'history'])
     await bare.saveLayer(path)
   })
-  return hostAbove([layer])
+  const host = await hostAbove([layer])
+  // Opened for writing even by those who only read: the overlay would show a copy as a change.
+  await host.must(['touch', '/var/lib/dnf/history.sqlite'])
+  return host
 }
 
 async function hostAbove(layers: string[]): Promise<DnfHost> {
@@ -139,6 +142,7 @@ export const dnf: Family = {
     security: true,
     only: true,
     repo: true,
+    replaces: true,
     arch: 'noarch',
     newConfig: '.rpmnew',
     failingPostinstall: 'warning',
@@ -150,6 +154,8 @@ export const dnf: Family = {
     metadata: [
       '/var/cache/dnf',
       '/tmp',
+      // A line of `dnf --version`.
+      '/var/log/hawkey.log',
       // sqlite's, which even reading changes.
       ...['-shm', '-wal'].flatMap((end) => [
         `/var/lib/rpm/rpmdb.sqlite${end}`,

@@ -22,6 +22,8 @@ export type FamilyPackage = {
   security?: boolean
   /** Names that this package replaces. */
   obsoletes?: string[]
+  /** Names that cannot be installed beside it. */
+  conflicts?: string[]
 }
 
 /** Where families truly differ. Data, so that the suite has no `if (family === ...)`. */
@@ -30,6 +32,8 @@ export type FamilyTraits = {
   security: boolean
   only: boolean
   repo: boolean
+  /** Packages that obsolete others take their place. */
+  replaces: boolean
   /** The word in `arch`: `all`, `noarch`, `any`. */
   arch: string
   /** What is appended to a changed configuration file's path for the new one: `.dpkg-dist`, `.rpmnew`, `.pacnew`. */

@@ -133,6 +133,7 @@ export const pacman: Family = {
     security: false,
     only: false,
     repo: false,
+    replaces: true,
     arch: 'any',
     newConfig: '.pacnew',
     failingPostinstall: 'warning',
