@@ -8,7 +8,7 @@ import { formatTime } from '../core/time.ts'
 import { checkSignature } from './signing/check-signature.ts'
 import { sameScripts } from './signing/same-scripts.ts'
 import { factsOf, serverSequence, signForServer } from './signing/server-signature.ts'
-import { SIGN_ANEW, succeed } from './signing/succeed.ts'
+import { succeed } from './signing/succeed.ts'
 import { storedVersion, uploadedVersion } from './signing/version.ts'
 
 export default hooksFor(scripts, {
@@ -27,14 +27,13 @@ export default hooksFor(scripts, {
   },
 
   async update(event, next) {
-    const { app, record, before, caller, now } = event
+    const { app, record, before } = event
     // Operations name a script by hash: the bytes behind an id must never change.
     if (record.file !== before.file)
       throw refusal('file', 'A script does not change; upload the new version as a new script.')
     if (record.manifest !== before.manifest || record.signature !== before.signature)
       await checkSignature(event)
     else if (before.manifest === '') await sign(event, before.created, await storedVersion(app, before))
-    else if (caller.act === SIGN_ANEW) await sign(event, formatTime(now), await storedVersion(app, before))
     else
       for (const field of ['name', 'platform_family', 'os_version'] as const)
         if (record[field] !== before[field])
@@ -65,9 +64,7 @@ const refusal = (field: string, message: string) =>
 async function sign(event: WriteEvent<Script>, created: string, version: string): Promise<void> {
   const { app, database, record, before } = event
   const same = await sameScripts(database, record)
-  // Of its first signature the place is that of the record; a later one comes after all.
-  const id = record.manifest === '' ? before.id : ''
-  const sequence = serverSequence(same, app.signingKey.id, { id, created })
+  const sequence = serverSequence(same, app.signingKey.id, { id: before.id, created })
   Object.assign(record, signForServer(app, factsOf(record), { sequence, created, version }))
 }
 
