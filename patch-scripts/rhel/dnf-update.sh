@@ -600,7 +600,7 @@ said() { grep -qiE "$1" "$WORK/err" "$WORK/out"; }
 # The manager's own words, on one line. It may print a repository's settings, password and all: those stay out.
 messages() {
   {
-    grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
+    grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|all mirrors were|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
       tail -n 3 "$WORK/err"
   } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed 's/^ *//; s/ *$//'
 }
@@ -953,14 +953,14 @@ VERSION=''
 manager_version() { printf '%s' "$VERSION"; }
 
 prepare_manager() {
-  VERSION=$(dnf "--setopt=logdir=$WORK/log" --version 2>"$WORK/err" </dev/null | head -n 1)
+  VERSION=$(dnf --version 2>"$WORK/err" </dev/null | head -n 1)
   if [[ ! $VERSION =~ ^[34]\.[0-9.]+$ ]]; then
     # Fedora 41 calls dnf5 by the name of dnf.
     fail "$EXIT_OTHER" "This script drives dnf 4, and this machine has '${VERSION:-a dnf that does not run}'. Nothing was done."
     return
   fi
   set_call
-  # A dry run leaves no lines in the logs either.
+  # A dry run leaves no lines in the logs either, but the one of --version.
   if [[ $DRY_RUN == true ]]; then CALL+=("--setopt=logdir=$WORK/log"); fi
 }
 

@@ -601,7 +601,7 @@ said() { grep -qiE "$1" "$WORK/err" "$WORK/out"; }
 # The manager's own words, on one line. It may print a repository's settings, password and all: those stay out.
 messages() {
   {
-    grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
+    grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|all mirrors were|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
       tail -n 3 "$WORK/err"
   } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed 's/^ *//; s/ *$//'
 }
@@ -953,7 +953,7 @@ CACHE='' VERSION=''
 manager_version() { printf '%s' "$VERSION"; }
 
 prepare_manager() {
-  VERSION=$(yum "--setopt=logdir=$WORK/log" --version 2>"$WORK/err" </dev/null | grep -E -m 1 '^(dnf5|[0-9])')
+  VERSION=$(yum --version 2>"$WORK/err" </dev/null | grep -E -m 1 '^(dnf5|[0-9])')
   if [[ ! $VERSION =~ ^[34]\.[0-9.]+$ ]]; then
     fail "$EXIT_OTHER" "This script drives yum 3 and dnf 4, and this machine has '${VERSION:-a yum that does not run}'. Nothing was done."
     return
@@ -961,7 +961,7 @@ prepare_manager() {
   set_call
   if is_dnf; then
     CACHE=/var/cache/dnf
-    # A dry run leaves no lines in the logs either; yum 3 logs only what it installs.
+    # A dry run leaves no lines in the logs either, but the one of --version; yum 3 logs only what it installs.
     if [[ $DRY_RUN == true ]]; then CALL+=("--setopt=logdir=$WORK/log"); fi
   else
     CACHE=$(sed -nE 's/^ *cachedir *[=:] *([^$]*[^$\/]).*/\1/p' /etc/yum.conf 2>/dev/null | tail -n 1)

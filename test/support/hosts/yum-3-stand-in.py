@@ -13,6 +13,8 @@ import subprocess
 import sys
 
 CACHE = '/var/cache/yum/x86_64/7'
+# yum 3 writes to no log but when it installs.
+DNF = ['/usr/bin/dnf-3', '--setopt=logdir=/var/cache/yum/log']
 FLAGS = {'-y', '-C', '-q', '-v', '--assumeno', '--security', '--skip-broken', '--downloadonly', '--color=never'}
 VALUES = ('--setopt=', '--exclude=', '--disablerepo=', '--enablerepo=', '--disableexcludes=', '--disableplugin=')
 COMMANDS = {'clean', 'makecache', 'upgrade', 'repolist', 'updateinfo', 'check', 'reinstall'}
@@ -44,7 +46,7 @@ def parse(arguments):
 def dnf(options, words):
     # A repository's own options cannot be set with a pattern.
     kept = [option for option in options if not option.startswith('--setopt=*.')]
-    result = subprocess.run(['/usr/bin/dnf-3', *kept, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    result = subprocess.run([*DNF, *kept, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     locked = re.search(r'already locked by (\d+)', result.stdout + result.stderr)
     if locked:
         print(f'Existing lock /var/run/yum.pid: another copy is running as pid {locked[1]}.')
@@ -104,7 +106,7 @@ def translated(result, told):
 def failure(result):
     """What yum 3 says about dnf's errors."""
     said = result.stderr
-    lost = re.findall(r'^  (\S+): Download failed: (.*)$', said, re.M)
+    lost = re.findall(r'^  (\S+): (Download failed|Cannot download).*$', said, re.M)
     if 'Curl error (23)' in said:
         return f'Insufficient space in download directory {CACHE}/packages\n    * free   1.9 M\n    * needed 5.9 M'
     if lost:
@@ -117,7 +119,7 @@ def failure(result):
 
 
 def identifiers():
-    result = subprocess.run(['/usr/bin/dnf-3', '-q', '-C', 'repolist', '--enabled'], capture_output=True, text=True)
+    result = subprocess.run([*DNF, '-q', '-C', 'repolist', '--enabled'], capture_output=True, text=True)
     return [line.split()[0] for line in result.stdout.splitlines()[1:]]
 
 
@@ -165,9 +167,9 @@ def main():
         return
     result = dnf(options, words)
     if words[0] in ('upgrade', 'reinstall'):
-        told = failure(result) if result.returncode else result.stderr.strip()
-        translated(result, told)
-        sys.exit(1 if told or 'Operation aborted.' in result.stderr else 0)
+        told = failure(result) if result.returncode else ''
+        translated(result, told or result.stderr.strip())
+        sys.exit(1 if told else 0)
     if words[0] == 'check':
         for line in result.stdout.splitlines():
             pair = re.fullmatch(r'(.*) is a duplicate with (.*)', line)
