@@ -20,7 +20,7 @@ test('with a token from standard input: enrolled, and nothing secret is readable
     server: server.url,
     agent_id: 'agent0000000001',
   })
-  expect(JSON.parse(state.read('token'))).toEqual({ refresh_token: 'refresh-0' })
+  expect(JSON.parse(state.read('token'))).toEqual({ refresh_token: server.refreshToken })
   expect(statSync(state.folder).mode & 0o777).toBe(0o700)
   expect(statSync(join(state.folder, 'token')).mode & 0o777).toBe(0o600)
   expect(readdirSync(state.folder).sort()).toEqual(['agent.json', 'token'])

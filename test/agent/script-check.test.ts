@@ -3,10 +3,11 @@ import type { Guard } from '../../agent/guard.ts'
 import { keyFromPem } from '../../agent/keys.ts'
 import { checkScript } from '../../agent/script-check.ts'
 import { type Seen, sequenceMemory } from '../../agent/sequences.ts'
+import type { Trust } from '../../agent/trust.ts'
 import { scriptKey } from '../support/script-key.ts'
 
 const key = scriptKey('offline')
-const trust = { keys: [keyFromPem(key.pem, 'key')], mode: 'full' } as const
+const trust: Trust = { keys: [keyFromPem(key.pem, 'key')], mode: 'full' }
 
 const guard = (host: Partial<ReturnType<Guard['host']>> = {}, seen: Seen[] = []): Guard => ({
   trust: () => trust,

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { standInKey } from './script-key.ts'
+import { firstToken } from './stand-in-server.ts'
 
 const HOUSE = resolve(import.meta.dirname, '../..')
 const WAIT_MS = 15_000
@@ -57,11 +58,13 @@ export class AgentProcess {
       if (signal.aborted || this.child.exitCode !== null)
         throw new Error(`The agent never said ${pattern}:\n${this.output}`)
       await new Promise<void>((done) => {
-        const timer = setTimeout(done, 200)
-        this.child.once('said', () => {
+        const look = () => {
           clearTimeout(timer)
+          this.child.off('said', look)
           done()
-        })
+        }
+        const timer = setTimeout(look, 200)
+        this.child.once('said', look)
       })
     }
   }
@@ -91,7 +94,7 @@ export const stateFolder = (server?: string, signing_keys: unknown[] = [standInK
       signing_keys,
     }
     writeFileSync(join(folder, 'agent.json'), JSON.stringify(enrolment))
-    writeFileSync(join(folder, 'token'), JSON.stringify({ refresh_token: 'refresh-0' }))
+    writeFileSync(join(folder, 'token'), JSON.stringify({ refresh_token: firstToken }))
   }
   return {
     folder,

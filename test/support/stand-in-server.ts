@@ -17,6 +17,10 @@ export type Trouble = 'cut' | number | undefined
 type Reply = { status: number; body?: unknown }
 
 const WAIT_MS = 15_000
+/** Nobody else's: an agent that a killed run has left behind must not be served by a later one on its port. */
+const RUN = randomUUID()
+/** What `register` gives, and what a state folder of this run begins with. */
+export const firstToken = `refresh-0-of-${RUN}`
 /** Every script of the stand-in is for the machine the tests run on. */
 const { platform_family: FAMILY } = collectFacts()
 
@@ -33,7 +37,7 @@ export class StandIn {
   revoked = false
   approved = false
   rotate = false
-  refreshToken = 'refresh-0'
+  refreshToken = firstToken
   /** Signs what is ordered. */
   key: ScriptKey = standInKey
   /** In every answer of `/api/agent`, where only that to `register` counts. */
@@ -43,16 +47,19 @@ export class StandIn {
   #streams = new Map<string, ServerResponse>()
   #changed = new EventEmitter()
   #port = 0
+  #away = false
   #refreshes = 0
 
   static async start() {
     const standIn = new StandIn()
     standIn.#changed.setMaxListeners(100)
     standIn.#server.on('connection', (socket) => {
+      if (standIn.#away) return socket.destroy()
       standIn.#sockets.add(socket)
       socket.on('close', () => standIn.#sockets.delete(socket))
     })
-    await standIn.up()
+    await new Promise<void>((resolve) => standIn.#server.listen(0, '127.0.0.1', resolve))
+    standIn.#port = (standIn.#server.address() as AddressInfo).port
     return standIn
   }
 
@@ -60,20 +67,20 @@ export class StandIn {
     return `http://127.0.0.1:${this.#port}`
   }
 
-  async up() {
-    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve))
-    this.#port = (this.#server.address() as AddressInfo).port
+  up() {
+    this.#away = false
   }
 
-  async down() {
-    const closed = new Promise((resolve) => this.#server.close(resolve))
+  /** Cuts every connection, and every new one. The port stays taken: it must not become another server's. */
+  down() {
+    this.#away = true
     for (const socket of this.#sockets) socket.destroy()
-    await closed
     this.#streams.clear()
   }
 
   async [Symbol.asyncDispose]() {
-    await this.down()
+    this.down()
+    await new Promise((resolve) => this.#server.close(resolve))
   }
 
   /** Waits until `condition` gives something, looked at again after every request. */
@@ -199,7 +206,7 @@ export class StandIn {
   }
 
   get accessToken() {
-    return `access-${this.#refreshes}`
+    return `access-${this.#refreshes}-of-${RUN}`
   }
 
   #handle(seen: Seen, authorization: string | undefined, url: URL): Reply {
@@ -236,7 +243,7 @@ export class StandIn {
     }
     if (this.revoked || body.refresh_token !== this.refreshToken) return error(401, 'Invalid token.')
     this.#refreshes++
-    if (this.rotate) this.refreshToken = `refresh-${this.#refreshes}`
+    if (this.rotate) this.refreshToken = `refresh-${this.#refreshes}-of-${RUN}`
     const rotated = this.rotate ? { refresh_token: this.refreshToken } : {}
     return ok({
       ...{ access_token: this.accessToken, expires_in: 3600, agent_id: 'agent0000000001', ...rotated },
