@@ -496,7 +496,7 @@ prepare_manager() {
   unset COLUMNS
   # pacman 7 downloads as a user of its own, who must get to the copy.
   chmod 711 "$WORK"
-  mkdir -p "$WORK/db/sync" "$WORK/cache"
+  mkdir -p "$WORK/db/sync" "$WORK/cache" "$WORK/root"
   ln -s "$DATABASE/local" "$WORK/db/local"
   # Known metadata spares the mirrors a transfer, and is listed when they do not answer. The times tell its age.
   find "$DATABASE/sync" -maxdepth 1 \( -name '*.db' -o -name '*.db.sig' \) -exec cp -p -t "$WORK/db/sync" {} + 2>/dev/null
@@ -544,7 +544,7 @@ exit_code_for() {
 # The manager's own words, on one line.
 messages() {
   {
-    grep -hE '^(error|warning: cannot resolve)|^:: .* (breaks dependency|unable to satisfy|are in conflict|in conflict)|exists in (filesystem|both)|^:: unable' "$WORK/out" "$WORK/err" 2>/dev/null ||
+    grep -hE '^(error|warning: cannot resolve)|^:: .* (breaks dependency|unable to satisfy|are in conflict|in conflict)|exists in (filesystem|both)|^:: unable|^:: File .* is corrupted' "$WORK/out" "$WORK/err" 2>/dev/null ||
       tail -n 3 "$WORK/err"
   } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed 's/ *$//'
 }
@@ -576,7 +576,13 @@ broken_in() {
   done
 }
 
-installed_rows() { records_in "$DATABASE/local"; }
+# A broken record has no architecture. It is the planned one, so that the result finds the state.
+installed_rows() {
+  records_in "$DATABASE/local" | awk -F '\t' -v OFS='\t' '
+    FILENAME == ARGV[1] { arch[$1] = $6; next }
+    { if ($2 == "") $2 = arch[$1]; print }
+  ' "$WORK/packages" -
+}
 
 # ---- refreshing
 
@@ -743,15 +749,27 @@ is_ignored() {
   return 1
 }
 
-# Asks pacman what an upgrade would do, into $WORK/$1: name, version, repository, bytes. It leaves out the packages
-# in the file $2, and in $WORK/conf when $3 says so. An empty cache of our own: what was downloaded before has a size.
+# Asks pacman what an upgrade would do. Writes $WORK/$1: name, version, repository, bytes; and $WORK/$1.replaced:
+# name, replaced package. It leaves out the packages in the file $2, and what the configuration ignores: $3, or the
+# administrator's. An empty cache of our own: what was downloaded before has a size, too.
 simulate() {
-  local output=$1 ignored=$2 name options=()
-  shift 2
-  while IFS= read -r name; do options+=(--ignore "$name"); done <"$ignored"
-  "${CALL[@]}" "${COPY[@]}" --cachedir "$WORK/cache" -Sup --print-format $'%n\t%v\t%r\t%s' ${options[@]+"${options[@]}"} "$@" \
-    ${TARGETS[@]+"${TARGETS[@]}"} >"$WORK/out" 2>"$WORK/err" </dev/null || return
+  local output=$1 conf=${3-} name options=()
+  while IFS= read -r name; do options+=(--ignore "$name"); done <"$2"
+  options+=(${TARGETS[@]+"${TARGETS[@]}"})
+  "${CALL[@]}" "${COPY[@]}" ${conf:+--config "$conf"} --cachedir "$WORK/cache" -Sup --print-format $'%n\t%v\t%r\t%s' \
+    ${options[@]+"${options[@]}"} >"$WORK/out" 2>"$WORK/err" </dev/null || return
   awk -F '\t' 'NF == 4' "$WORK/out" >"$WORK/$output"
+  : >"$WORK/$output.replaced"
+  [[ -s $WORK/$output ]] || return 0
+  # A list is made without looking for packages that exclude each other. That is found only by an upgrade in earnest,
+  # so one is begun that can get no further than to the first download: it knows no server, it sees copies of the
+  # records, and a root folder with nothing in it.
+  awk '/^(Server|CacheServer|XferCommand|HookDir) = / || $0 == "VerbosePkgLists" { next } { print }
+    $0 == "[options]" { print "XferCommand = /usr/bin/false" }' "${conf:-$WORK/conf}" >"$WORK/trial-conf"
+  "${CALL[@]}" "${COPY[@]}" --config "$WORK/trial-conf" --root "$WORK/root" --cachedir "$WORK/cache" --hookdir "$WORK/cache" -Su --noprogressbar \
+    ${options[@]+"${options[@]}"} >"$WORK/out" 2>"$WORK/err" </dev/null
+  sed -nE 's/^:: Replace (.*) with [^/]*\/(.*)\? \[Y\/n\].*$/\2\t\1/p' "$WORK/out" >"$WORK/$output.replaced"
+  grep -q '^:: Proceed with installation?' "$WORK/out"
 }
 
 # The same, and where the ignored packages stand in the way of others, those are ignored too, as pacman itself
@@ -760,24 +778,29 @@ simulate_without() {
   local blocked
   until simulate "$@"; do
     leave_if_stopped
-    blocked=$(sed -nE "s/^:: unable to satisfy dependency '.*' required by (.*)$/\1/p; s/^:: installing (.*) \(.*\) breaks dependency '.*' required by .*$/\1/p; s/^warning: cannot resolve \".*\", a dependency of \"(.*)\"$/\1/p" \
-      "$WORK/out" "$WORK/err" | sort -u | grep -vxFf "$2")
+    blocked=$(
+      {
+        sed -nE "s/^:: unable to satisfy dependency '.*' required by (.*)$/\1/p; s/^:: installing (.*) \(.*\) breaks dependency '.*' required by .*$/\1/p; s/^:: removing (.*) breaks dependency '.*' required by .*$/\1/p; s/^warning: cannot resolve \".*\", a dependency of \"(.*)\"$/\1/p" \
+          "$WORK/out" "$WORK/err"
+        # Of two that exclude each other, the one that would be installed. Later versions of pacman add the version.
+        awk '
+          FILENAME == ARGV[1] { split($0, part, "\t"); planned[part[1]] = planned[part[1] "-" part[2]] = part[1]; next }
+          /^:: .* and .* are in conflict/ {
+            if (($2 in planned) && !($4 in planned)) print planned[$2]
+            if (($4 in planned) && !($2 in planned)) print planned[$4]
+          }
+        ' "$WORK/$1" "$WORK/out"
+      } | sort -u | grep -vxFf "$2"
+    )
     [[ -n $blocked ]] || return 1
     printf '%s\n' "$blocked" >>"$2"
   done
 }
 
-# Rows as common.sh wants them, from what simulate wrote to the file $1; the rest: files of what was ignored then.
+# Rows as common.sh wants them, from what simulate wrote to $1.
 plan_rows() {
-  local plan=$1
-  shift
-  awk -F '\t' '{ print $3 "/" $1 }' "$plan" | xargs -r "${CALL[@]}" "${COPY[@]}" -Si 2>/dev/null |
-    awk -v OFS='\t' '
-      /^Name *: / { name = $3 }
-      /^Architecture *: / { arch = $3 }
-      /^Replaces *: / { sub(/^[^:]*: /, ""); print name, arch, $0 == "None" ? "" : $0 }
-    ' >"$WORK/details"
-  replacements "$plan" "$@" >"$WORK/replaced"
+  awk -F '\t' '{ print $3 "/" $1 }' "$1" | xargs -r "${CALL[@]}" "${COPY[@]}" -Si 2>/dev/null |
+    awk -v OFS='\t' '/^Name *: / { name = $3 } /^Architecture *: / { print name, $3 }' >"$WORK/details"
   awk -F '\t' -v OFS='\t' '
     FILENAME == ARGV[1] { current[$1] = $4 == "installed" ? $3 : ""; next }
     FILENAME == ARGV[2] { arch[$1] = $2; next }
@@ -786,37 +809,7 @@ plan_rows() {
       new = !($1 in current) && !($1 in replaced)
       print $1, current[$1], $2, $3, "", arch[$1], $4, new, replaced[$1]
     }
-  ' "$WORK/installed" "$WORK/details" "$WORK/replaced" "$plan" | sort_rows
-}
-
-# Pairs: a planned package, an installed one whose place it takes. pacman looks for a replacement in the repositories
-# up to the first that has the installed package itself.
-replacements() {
-  local plan=$1 name old wanted
-  shift
-  awk -F '\t' '
-    FILENAME == ARGV[1] { installed[$1] = 1; next }
-    FILENAME == ARGV[2] {
-      split($0, part, " ")
-      if (!(part[1] in order)) order[part[1]] = ++count
-      if (!(part[2] in first)) first[part[2]] = order[part[1]]
-      next
-    }
-    FILENAME == ARGV[3] { replaces[$1] = $3; next }
-    {
-      number = split(replaces[$1], old, " +")
-      for (i = 1; i <= number; i++) {
-        name = old[i]
-        sub(/[<>=].*/, "", name)
-        if (name != $1 && (name in installed) && !((name in first) && first[name] <= order[$3])) print $1 "\t" name "\t" old[i]
-      }
-    }
-  ' "$WORK/installed" "$WORK/offered" "$WORK/details" "$plan" |
-    while IFS=$'\t' read -r name old wanted; do
-      # Such as "name<2".
-      [[ $wanted == "$old" ]] || "${CALL[@]}" -T "$wanted" >/dev/null 2>&1 </dev/null || continue
-      is_ignored "$old" "$@" || printf '%s\t%s\n' "$name" "$old"
-    done
+  ' "$WORK/installed" "$WORK/details" "$1.replaced" "$1" | sort_rows
 }
 
 # Exclusions as pacman takes them; it has no word for one architecture.
@@ -853,10 +846,11 @@ find_updates() {
   local unheld=true caches name
   for name in nothing ignored held-names half mended; do [[ -e $WORK/$name ]] || : >"$WORK/$name"; done
   if [[ $REFRESHED == false ]]; then leave_out_unknown_repositories; fi
-  if [[ -n $(broken_in "$DATABASE/local") ]]; then
-    # Repaired in a copy only: a dry run, or one that may not apply.
+  # From here on also the records are copies, whose files are links.
+  rm "$WORK/db/local" && mkdir "$WORK/db/local" && cp -as "$DATABASE/local/." "$WORK/db/local/" 2>/dev/null
+  if [[ -n $(broken_in "$WORK/db/local") ]]; then
+    # A dry run, or one that may not apply.
     mapfile -t caches < <(setting CacheDir)
-    rm "$WORK/db/local" && mkdir "$WORK/db/local" && cp -as "$DATABASE/local/." "$WORK/db/local/"
     mend_records "$WORK/db/local" "$DATABASE/patchbase/records" "$WORK/record" "${caches[@]}" >"$WORK/mended"
   fi
   records_in "$WORK/db/local" >"$WORK/installed"
@@ -867,7 +861,7 @@ find_updates() {
   # What the administrator ignores is asked in a configuration of our own, which ignores nothing.
   if grep -qE '^Ignore(Pkg|Group) ' "$WORK/conf"; then
     grep -vE '^Ignore(Pkg|Group) ' "$WORK/conf" >"$WORK/open-conf"
-    simulate unheld-plan "$WORK/nothing" --config "$WORK/open-conf" || unheld=false
+    simulate unheld-plan "$WORK/nothing" "$WORK/open-conf" || unheld=false
   else
     unheld=false
   fi
@@ -875,6 +869,7 @@ find_updates() {
   # any is not solved by guessing: pacman refuses it, and so does this run.
   if simulate all-plan "$WORK/held-names" || { [[ $unheld == true ]] && simulate_without all-plan "$WORK/held-names"; }; then
     cp "$WORK/all-plan" "$WORK/plan"
+    cp "$WORK/all-plan.replaced" "$WORK/plan.replaced"
     cat "$WORK/held-names" >>"$WORK/ignored"
     if ((${#EXCLUDE[@]} > 0)) && ! simulate_without plan "$WORK/ignored"; then
       plan_failed
@@ -883,14 +878,18 @@ find_updates() {
   elif ((${#EXCLUDE[@]} > 0)) && simulate plan "$WORK/ignored"; then
     # The exclusions are the way out of a conflict.
     literal_updates >"$WORK/all-plan"
+    cp "$WORK/plan.replaced" "$WORK/all-plan.replaced"
   else
     plan_failed
     return
   fi
-  [[ $unheld == true ]] || cp "$WORK/all-plan" "$WORK/unheld-plan"
-  plan_rows "$WORK/plan" "$WORK/ignored" "$WORK/holds" >"$WORK/packages"
-  plan_rows "$WORK/all-plan" "$WORK/held-names" "$WORK/holds" >"$WORK/all"
-  plan_rows "$WORK/unheld-plan" "$WORK/nothing" >"$WORK/unheld"
+  if [[ $unheld == false ]]; then
+    cp "$WORK/all-plan" "$WORK/unheld-plan"
+    cp "$WORK/all-plan.replaced" "$WORK/unheld-plan.replaced"
+  fi
+  plan_rows "$WORK/plan" >"$WORK/packages"
+  plan_rows "$WORK/all-plan" >"$WORK/all"
+  plan_rows "$WORK/unheld-plan" >"$WORK/unheld"
   rows_without "$WORK/all" "$WORK/packages" >"$WORK/excluded"
   rows_without "$WORK/unheld" "$WORK/all" >"$WORK/held"
   count_updates
@@ -965,7 +964,7 @@ download_updates() {
   # as old as its packages. Two downloads of one file at a time cannot harm: it is checked before it is used.
   run_when_unlocked "${CALL[@]}" "${COPY[@]}" -Suw --noprogressbar "${UPGRADE[@]}"
   code=$?
-  if ((code != 0)) && said 'signature|keyring|key .*(unknown|looked up)'; then
+  if ((code != 0)) && said 'signature from|missing required signature|PGP signature|required key|key .* could not be'; then
     fail_by_messages "$EXIT_DOWNLOAD" 'The signature of an update is not accepted. If the keys on this machine are out of date, update archlinux-keyring first (pacman -Sy --needed archlinux-keyring, then apply at once).'
   fi
   return "$code"
