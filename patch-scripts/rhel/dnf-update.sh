@@ -816,6 +816,8 @@ refresh() {
   fi
   if lock_refused; then REFRESH_ERROR=$(lock_error); else REFRESH_ERROR=$(messages); fi
   fail_by_messages "$EXIT_REFRESH" 'The metadata could not be refreshed.'
+  # The first that fails ends it. The list is better for what the others have to say.
+  if ((FAILURE == EXIT_REFRESH)); then refresh_others; fi
 }
 
 # Writes the enabled ones: name, when it was published (seconds). NOTICES tells whether any of them says which
@@ -967,6 +969,8 @@ prepare_manager() {
 refresh_metadata() {
   run_when_unlocked "${CALL[@]}" ${SCOPE[@]+"${SCOPE[@]}"} '--setopt=*.skip_if_unavailable=0' makecache --refresh
 }
+
+refresh_others() { ask '--setopt=*.skip_if_unavailable=1' makecache --refresh; }
 
 # Rows: name, architecture, version, repository, bytes.
 find_sizes() {

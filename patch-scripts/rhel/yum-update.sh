@@ -817,6 +817,8 @@ refresh() {
   fi
   if lock_refused; then REFRESH_ERROR=$(lock_error); else REFRESH_ERROR=$(messages); fi
   fail_by_messages "$EXIT_REFRESH" 'The metadata could not be refreshed.'
+  # The first that fails ends it. The list is better for what the others have to say.
+  if ((FAILURE == EXIT_REFRESH)); then refresh_others; fi
 }
 
 # Writes the enabled ones: name, when it was published (seconds). NOTICES tells whether any of them says which
@@ -1005,6 +1007,10 @@ enabled_sections() {
     /^ *enabled *[=:]/ { sub(/^[^=:]*[=:] */, ""); sub(/ *$/, ""); enabled = tolower($0) ~ /^(1|yes|true)$/ }
     END { flush() }
   ' /etc/yum.conf /etc/yum.repos.d/*.repo 2>/dev/null
+}
+
+refresh_others() {
+  if is_dnf; then ask '--setopt=*.skip_if_unavailable=1' makecache --refresh; else ask '--setopt=*.skip_if_unavailable=1' makecache fast; fi
 }
 
 # Rows: name, architecture, version, repository, bytes.
