@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { readResult } from '../../../hooks/operations/result.ts'
 import { fitted } from '../../../hooks/operations/result-size.ts'
 
-/** What would be stored of a script's output, and how long the event loop was not free for others at a time. */
+/** What would be stored of a script's output, and the processor's time that it took: that of a busy machine, too. */
 export async function stored(output: string | Buffer) {
   const folder = await mkdtemp(join(tmpdir(), 'patchbase-result-'))
   try {
@@ -12,18 +12,11 @@ export async function stored(output: string | Buffer) {
     await writeFile(path, output)
     const { size } = await stat(path)
     const upload = { field: 'stdout_file', originalName: 'x', path, size, sha256: '' }
-    let last = performance.now()
-    let blockedMs = 0
-    const look = () => {
-      blockedMs = Math.max(blockedMs, performance.now() - last)
-      last = performance.now()
-    }
-    const timer = setInterval(look, 1)
+    const before = process.cpuUsage()
     const { read, refusal } = await readResult(upload)
     const result = read ? fitted(read.result) : null
-    look()
-    clearInterval(timer)
-    return { result, printed: read?.printed, refusal, blockedMs }
+    const { user, system } = process.cpuUsage(before)
+    return { result, printed: read?.printed, refusal, cpuMs: (user + system) / 1000 }
   } finally {
     await rm(folder, { recursive: true })
   }

@@ -207,8 +207,8 @@ describe('hostile text in a result', () => {
 
 describe('too much of a result', () => {
   const packages = (count: number) => Array.from({ length: count }, (_, at) => entry(`package-${at}`))
-  /** Measured at some 30 ms; several test files share two processors. */
-  const BLOCKED_MS_MAX = 400
+  /** Some 30 ms for most, 80 for the worst; the collector of garbage works beside. */
+  const CPU_MS_MAX = 400
 
   it('is cut to 5,000 packages in a list, with a note', async () => {
     const bare = Array.from({ length: 6000 }, (_, at) => ({ package: `p${at}`, new_version: '1' }))
@@ -244,9 +244,9 @@ describe('too much of a result', () => {
       ['256 MB of JSON', `{"error":"${'x'.repeat(200 * MB)}"}`, /longer than/],
     ]
     for (const [name, output, why] of cases) {
-      const { result, refusal, blockedMs } = await stored(output)
+      const { result, refusal, cpuMs } = await stored(output)
       expect({ name, result, refusal }).toEqual({ name, result: null, refusal: expect.stringMatching(why) })
-      expect(blockedMs, name).toBeLessThan(BLOCKED_MS_MAX)
+      expect(cpuMs, name).toBeLessThan(CPU_MS_MAX)
     }
   })
 
@@ -268,10 +268,10 @@ describe('too much of a result', () => {
       backslashes: `{"error":"${'\\\\'.repeat(size / 3)}"}`,
     }
     for (const [name, output] of Object.entries(cases)) {
-      const { result, refusal, blockedMs } = await stored(output)
+      const { result, refusal, cpuMs } = await stored(output)
       expect(refusal, name).toBeUndefined()
       expectHarmless(result)
-      expect(blockedMs, name).toBeLessThan(BLOCKED_MS_MAX)
+      expect(cpuMs, name).toBeLessThan(CPU_MS_MAX)
     }
   })
 })
