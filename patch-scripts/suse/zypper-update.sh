@@ -628,10 +628,10 @@ ask() {
   run_when_unlocked env ZYPP_CONF="$WORK/$locks.conf" ZYPP_LOCKFILE_ROOT="$WORK" ZYPP_LOGFILE=/dev/null \
     zypper --non-interactive --xmlout --no-refresh "$@" 3>/dev/null 2>/dev/null
   code=$?
-  # Repositories that were never reached are skipped (106); refresh has said so already.
+  # Repositories that were never reached are skipped (106); refresh has said so already, or was not to ask them.
   case $code in
     0 | 102 | 103) return 0 ;;
-    106) [[ $REFRESHED == false ]] ;;
+    106) [[ $REFRESHED == false || ${#REPOS[@]} -gt 0 ]] ;;
     *) return "$code" ;;
   esac
 }
@@ -678,7 +678,7 @@ exit_code_for() {
     echo "$EXIT_LOCK"
   elif grep -qiE "no space left on device|disk quota exceeded|not enough .*space|needs [0-9.]+ ?[KMGT]?B? more (space|inodes)|needs [0-9]+ (more )?inodes|can't hardlink/copy" <<<"$said"; then
     echo "$EXIT_DISK"
-  elif grep -qE 'Problem: |Detected [0-9]+ file conflict|contains garbage|ParseException|has no or invalid url|not found by its alias' <<<"$said"; then
+  elif grep -qE 'Problem: |Detected [0-9]+ file conflict|contains garbage|ParseException|has no or invalid url|not found by its alias|Skipping disabled repository' <<<"$said"; then
     echo "$EXIT_CONFLICT"
   else
     echo "$1"
@@ -690,11 +690,14 @@ exit_code_for() {
 refresh() {
   # Services, which SUSE's registration sets up, say which repositories there are. Zypper's own refreshing before
   # other commands does nothing for ten minutes after the last; this one always asks.
-  fetch zypper --non-interactive refresh --services
-  local code=$?
+  local code which=(--services)
+  if ((${#REPOS[@]} > 0)); then which=("${REPOS[@]}"); fi
+  fetch zypper --non-interactive refresh "${which[@]}"
+  code=$?
   finish_line
   leave_if_stopped
-  if ((code == 0)); then
+  # A disabled repository that is asked for by name is left out, and the code is 0 all the same.
+  if ((code == 0)) && ! grep -qE 'Skipping disabled repository|not enabled or defined' "$WORK/out" "$WORK/err"; then
     REFRESHED=true
     return
   fi
@@ -735,6 +738,7 @@ summary() {
 
 # Works out what zypper would do under the locks called $1, into $WORK/$1.plan. $2: the plan without any locks.
 work_out() {
+  local code
   ask "$1" "${UPDATE[@]}" --dry-run || return
   summary >"$WORK/$1.plan"
   : >"$WORK/$1.patched"
@@ -750,15 +754,20 @@ work_out() {
   ' "${2:-$WORK/nothing}" "$WORK/$1.plan" "$WORK/patches" >"$WORK/kept-patches"
   add_locks "$1-patch" patch <"$WORK/kept-patches" || return
   ask "$1-patch" "${PATCH[@]}" --dry-run
-  case $? in
-    0) ;;
-    "$UNSOLVABLE")
-      leave_if_stopped
-      messages >"$WORK/$1.unsolvable"
-      return 0
-      ;;
-    *) return 1 ;;
-  esac
+  code=$?
+  if ((code == UNSOLVABLE)); then
+    messages >"$WORK/$1.unsolvable"
+    # Those of which nothing is an update are the ones that would need a removal or the like: once more without them.
+    awk -F '\t' '
+      FILENAME == ARGV[1] { planned[$2] = 1; next }
+      { patch[$1] = 1; if ($3 in planned) possible[$1] = 1 }
+      END { for (name in patch) if (!(name in possible)) print name }
+    ' "$WORK/$1.plan" "$WORK/patches" >"$WORK/unsolvable-patches"
+    add_locks "$1-patch" patch <"$WORK/unsolvable-patches" && ask "$1-patch" "${PATCH[@]}" --dry-run
+    code=$?
+  fi
+  if ((code == UNSOLVABLE)); then return 0; fi
+  if ((code != 0)); then return "$code"; fi
   summary >"$WORK/$1.patched"
   # Where both change a package the patch has the word: it may take a version that priorities keep from an update.
   awk -F '\t' '
@@ -1032,6 +1041,7 @@ work_out_plans() {
   write_locks none nobody "$WORK/nothing" && read_patches || return
   if [[ $SECURITY == true && ! -s $WORK/patched && $REFRESHED == true ]]; then
     fail "$EXIT_OTHER" 'No enabled repository has patches, so nobody can tell which updates are security updates.'
+    return 1
   fi
   # Patches are for whoever asks for all, or for all of security.
   if [[ $ROLLING == false && ${#ONLY[@]} -eq 0 ]]; then

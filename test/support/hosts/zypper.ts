@@ -28,6 +28,8 @@ export type ZypperPublication = Partial<RpmRepositoryOptions> & {
 
 export type ZypperHost = Omit<FamilyHost, 'install' | 'publish'> & {
   install(packages: RpmPackage[]): Promise<void>
+  /** Builds files in the host, and resolves to their paths inside. */
+  build(packages: RpmPackage[]): Promise<string[]>
   publish(packages: RpmPackage[], name?: string, options?: ZypperPublication): Promise<void>
 }
 
@@ -54,6 +56,11 @@ async function hostAbove(layers: string[]): Promise<ZypperHost> {
     return rpmFile(item)
   }
 
+  const build = async (packages: RpmPackage[]): Promise<string[]> => {
+    const files = await buildRpms(packages, join(box.root, 'tmp/build'))
+    return files.map((file) => file.slice(box.root.length))
+  }
+
   const own = opened.move()
   return {
     ...box,
@@ -61,10 +68,10 @@ async function hostAbove(layers: string[]): Promise<ZypperHost> {
     holdFiles: [LOCKS],
     full: (version) => evr({ name: '', version }),
 
+    build,
     async install(packages) {
-      const files = await buildRpms(packages, join(box.root, 'tmp/install'))
-      await box.must(['rpm', '-U', '--oldpackage', ...files.map((file) => file.slice(box.root.length))])
-      await rm(join(box.root, 'tmp/install'), { recursive: true })
+      await box.must(['rpm', '-U', '--oldpackage', ...(await build(packages))])
+      await rm(join(box.root, 'tmp/build'), { recursive: true })
     },
 
     async publish(packages, name = 'main', { publishedAt, notices = true, patches, settings = '' } = {}) {
