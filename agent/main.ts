@@ -1,7 +1,7 @@
 /**
  * The agent: one process on each host that asks its server for work. It speaks HTTP alone and shares types, never
  * code, with the server. Read next: run.ts (the whole at a glance), delivery.ts (finding work), operation.ts (one
- * piece of work), journal.ts (what survives).
+ * piece of work), guard.ts (what stands before it), journal.ts (what survives).
  */
 import { readCommand, USAGE } from './cli.ts'
 import { AgentError, reasonOf } from './errors.ts'

@@ -11,7 +11,7 @@ import type { Trust } from './trust.ts'
 const SCRIPT_BYTES_MAX = 10 * 1024 * 1024
 const text = z.string().nullish()
 const Validated = z.object({
-  name: z.string().default(''),
+  name: z.string().max(255).default(''),
   sha256: z.string(),
   size: z.number(),
   manifest: text,

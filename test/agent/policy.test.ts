@@ -14,6 +14,7 @@ import { basename, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { readPolicy } from '../../agent/policy.ts'
 import { scriptKey } from '../support/script-key.ts'
+import { HOUSE } from '../support/server-process.ts'
 
 const isRoot = process.getuid?.() === 0
 const STRANGER = 65534
@@ -140,6 +141,28 @@ test('links, pipes and folders are no policy', () => {
   rmSync(file)
   mkdirSync(file, { mode: 0o755 })
   refused(file, /no regular file/)
+})
+
+/** What an agent of this user makes of a policy. */
+const readAs = (uid: number, file: string) => {
+  const code = `import { readPolicy } from './agent/policy.ts'
+    try { console.log(readPolicy({ file: ${JSON.stringify(file)}, required: false }).mode) }
+    catch (error) { console.log(error.message) }`
+  const argv = ['--input-type=module', '--eval', code]
+  return execFileSync(process.execPath, argv, { uid, gid: uid, cwd: HOUSE, encoding: 'utf8' }).trim()
+}
+
+test.runIf(isRoot)('an agent that does not run as root takes a file of root, and its own', () => {
+  const { write, file, folder, top } = place()
+  for (const each of [top, folder]) chmodSync(each, 0o755)
+  write(GOOD)
+  expect(readAs(STRANGER, file)).toBe('dry-run-only')
+  for (const each of [file, folder]) chownSync(each, STRANGER, STRANGER)
+  expect(readAs(STRANGER, file)).toBe('dry-run-only')
+  chownSync(file, STRANGER - 1, 0)
+  expect(readAs(STRANGER, file)).toMatch(/it must belong to root, or to the user of the agent/)
+  chmodSync(file, 0o600)
+  expect(readAs(STRANGER, file)).toMatch(/cannot be read: EACCES/)
 })
 
 test.runIf(isRoot)('what belongs to somebody else is refused', () => {
