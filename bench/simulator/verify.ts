@@ -3,6 +3,8 @@ import type { Outputs } from './outputs.ts'
 import type { Recorded } from './owner.ts'
 
 const FINISHED = ['completed', 'failed', 'cancelled', 'expired']
+/** No chaos makes a good script look like another one. */
+const REFUSED = ['bad_signature', 'hash_mismatch']
 /** So many examples of one kind are named. */
 const NAMED = 3
 
@@ -27,6 +29,7 @@ export function verify(recorded: readonly Recorded[], ledger: Ledger, outputs: O
     const { status, outcome, exit_code } = operation
     if (!FINISHED.includes(status)) tell('have no outcome', id)
     else if (outcome === 'lease_lost' && done !== undefined) tell('were reported and count as lost', id)
+    else if (REFUSED.includes(outcome)) tell('had a script that their host refused', id)
     else if (starts === 0 && status === 'completed') tell('count as completed and never ran', id)
     else if (starts === 1 && exit_code !== outputs.exitCodeOf(id))
       tell('have another exit code than their script', id)

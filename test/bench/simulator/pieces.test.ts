@@ -64,6 +64,15 @@ describe('the check at the end', () => {
       ({ recorded }) => Object.assign(recorded[0] ?? {}, { status: 'failed', outcome: 'lease_lost' }),
       'count as lost: one.',
     ],
+    [
+      'a script that no trusted key has signed',
+      ({ ledger, recorded }) => {
+        ledger.created(['new'], 0)
+        const outcome = 'bad_signature'
+        recorded.push({ id: 'new', agent_id: 'a', status: 'failed', outcome, exit_code: null })
+      },
+      'had a script that their host refused: new.',
+    ],
   ])('notices %s', (_, plant, sentence) => {
     const world = good()
     plant(world)
