@@ -10,12 +10,18 @@ import { requireSignedIn } from '../guards.ts'
 import { productForm } from '../product-form.ts'
 
 const NAME = 'patch_operations'
-const PER_PAGE = '1000'
+/** A page is held in memory with every result in it, and each may have half a megabyte. */
+const PER_PAGE = '200'
 
 /** Patch operations under the addresses that NannyAPI's clients know; every act is a record operation. */
 export function patches(app: App) {
   const collection = app.registry.need(NAME)
   const shown = (record: VisibleRecord) => productForm(app, record)
+  /** For lists, which have no end of pages: the result is shown of one operation. */
+  const summary = (record: VisibleRecord) => {
+    const { result: _, ...rest } = record
+    return shown(rest as VisibleRecord)
+  }
   const requireAgent = (caller: Caller) => {
     if (!callerFrom(caller, 'agents'))
       throw new Forbidden('Only the agent that carries out an operation reports on it.')
@@ -39,14 +45,14 @@ export function patches(app: App) {
       const asked = Object.entries({ agent_id, status }).filter(([, value]) => value)
       const filter = asked.map(([field, value]) => `${field} = ${literal(String(value))}`).join(' && ')
       // By id: what is asked for meanwhile comes first, and moves the others to the page after.
-      const found = new Map<string, VisibleRecord>()
+      const found = new Map<string, ReturnType<typeof shown>>()
       for (let page = 1, pages = 1; page <= pages; page++) {
         const query = { filter, sort: '-created', page: String(page), perPage: PER_PAGE }
         const { items, totalPages } = await app.records.list(NAME, query, c.var.caller)
         pages = totalPages
-        for (const record of items) found.set(record.id, record)
+        for (const record of items) found.set(record.id, summary(record))
       }
-      return c.json([...found.values()].map(shown))
+      return c.json([...found.values()])
     })
     .patch('/', (c) =>
       withBody(app, c, undefined, async ({ body }) => {

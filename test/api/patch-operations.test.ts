@@ -62,6 +62,11 @@ describe('a patch operation', () => {
       token: user.token,
     })
     expect(done).toMatchObject({ status: 'completed', exit_code: 0, updates_available: 3 })
+    expect(done.result).toMatchObject({ updates_available: 3 })
+    const { body: listed } = await server.call<Record<string, unknown>[]>('GET', '/api/patches', {
+      token: user.token,
+    })
+    expect(listed.find(({ id }) => id === body.id)).not.toHaveProperty('result')
     const log = await fetch(
       `${server.url}/api/files/patch_operations/${String(body.id)}/${String(done.stdout_file)}`,
       {
