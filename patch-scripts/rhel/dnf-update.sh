@@ -618,7 +618,7 @@ simulate() {
   table_rows "$WORK/out" >"$WORK/$output"
   ((code != 0)) || return 0
   # Its code is 1 both for "No" and for an error.
-  grep -q '^Transaction Summary' "$WORK/out" && ! said '^error' && return 0
+  grep -q '^Transaction Summary' "$WORK/out" && said '^(operation aborted|exiting on user command)' && return 0
   said 'no packages marked for (upgrade|update)'
 }
 

@@ -114,7 +114,6 @@ export function testRpmPromises(family: RpmFamily): void {
       return `${name} ${epoch ? `${epoch}:` : ''}${version}-${release}`
     })
     expect(report.packages.map((row) => `${row.package} ${row.new_version}`).sort()).toEqual(expected.sort())
-    expect(report.packages.every((row) => row.current_version?.replace('1.', '2.') !== null)).toBe(true)
     expect(report.packages.filter((row) => !row.current_version || row.new_dependency)).toEqual([])
   })
 }

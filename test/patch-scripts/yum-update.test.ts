@@ -3,12 +3,32 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { isRoot } from '../support/hosts/box.ts'
 import { dnf } from '../support/hosts/dnf.ts'
-import { yum, yum3 } from '../support/hosts/yum.ts'
+import { packagesAt } from '../support/hosts/family.ts'
+import { createYum3Host, yum, yum3 } from '../support/hosts/yum.ts'
 import { testEndings } from './contract/endings.ts'
 import { testListing } from './contract/listing.ts'
 import { describeContract } from './contract.ts'
+import { testRpmPromises } from './rpm-promises.ts'
 
 describeContract(yum3)
+
+describe.skipIf(!isRoot)(
+  'yum-update.sh with the stand-in for yum 3 (needs root)',
+  { timeout: 60_000 },
+  () => {
+    testRpmPromises({ ...yum3, createHost: createYum3Host })
+
+    test('the transactions that yum 3 saves after a "no" do not pile up', async () => {
+      await using host = await createYum3Host(packagesAt('1.0', 'pb-alpha'))
+      await host.publish(packagesAt('2.0', 'pb-alpha'))
+      expect((await host.run([yum3.script, '--dry-run'])).code).toBe(0)
+      expect((await host.run(['find', '/tmp', '-name', 'yum_save_tx*'])).stdout).toBe('')
+      const direct = await host.run(['yum', '-C', '--assumeno', 'upgrade'])
+      expect(direct.stdout).toContain('Exiting on user command')
+      expect((await host.run(['find', '/tmp', '-name', 'yum_save_tx*'])).stdout).not.toBe('')
+    })
+  },
+)
 
 describe.skipIf(!isRoot)('yum as another name of dnf (needs root)', { timeout: 60_000 }, () => {
   testListing(yum)

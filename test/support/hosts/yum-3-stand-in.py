@@ -127,7 +127,7 @@ def refreshed(options, words):
     if words[1:] != ['fast']:
         sys.exit(f'The stand-in knows "makecache fast" only, not {words}.')
     result = dnf([*options, '--refresh'], ['makecache'])
-    ignored = re.findall(r'^Ignoring repositories: (.*)$', result.stdout, re.M)
+    ignored = re.findall(r'^Ignoring repositories: (.*)$', result.stdout + result.stderr, re.M)
     skipped = ignored[0].split(', ') if ignored else []
     for name, reason in re.findall(r"Failed to download metadata for repo '([^']+)': (.*)", result.stdout + result.stderr):
         print(f'http://localhost/repodata/repomd.xml: [Errno 14] {reason}\nTrying other mirror.')
