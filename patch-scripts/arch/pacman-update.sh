@@ -712,15 +712,32 @@ name_dead_lock() {
   fi
 }
 
+# Another manager at work changes the records while they are read.
+wait_for_others() {
+  lock_holder >/dev/null || return 0
+  run_when_unlocked bash -c "$(declare -f holder_of nobody_works); nobody_works \"\$@\"" "$SCRIPT_NAME" "$DATABASE" && return 0
+  leave_if_stopped
+  fail_by_messages "$EXIT_LOCK" ''
+  return 1
+}
+
+# shellcheck disable=SC2317  # run in a shell of its own
+nobody_works() {
+  holder_of "$1/db.lck" >/dev/null || holder_of "$1/patchbase/planned" >/dev/null || return 0
+  echo 'error: unable to lock database' >&2
+  return 1
+}
+
 repair() {
   local code caches
+  wait_for_others || return
   [[ -n $(broken_in "$DATABASE/local") ]] || return 0
   say '' && say '=== Repairing an interrupted installation ==='
   mapfile -t caches < <(setting CacheDir)
   CHILD_MAY_STOP=false
   run_when_unlocked bash -c "$(declare -f begin_work holder_of mend_records mend_system); mend_system \"\$@\"" "$SCRIPT_NAME" "$DATABASE" "${caches[@]}"
   code=$?
-  cp "$WORK/out" "$WORK/mended"
+  cp "$WORK/out" "$WORK/repaired"
   CHILD_MAY_STOP=true
   leave_if_stopped
   if ((code != 0)); then
@@ -842,12 +859,12 @@ find_targets() {
   ' "$WORK/installed" "$WORK/offered" "$WORK/interrupted")
 }
 
-find_updates() {
+plan_updates() {
   local unheld=true caches name
-  for name in nothing ignored held-names half mended; do [[ -e $WORK/$name ]] || : >"$WORK/$name"; done
-  if [[ $REFRESHED == false ]]; then leave_out_unknown_repositories; fi
+  TARGETS=()
+  for name in nothing ignored held-names half mended; do : >"$WORK/$name"; done
   # From here on also the records are copies, whose files are links.
-  rm "$WORK/db/local" && mkdir "$WORK/db/local" && cp -as "$DATABASE/local/." "$WORK/db/local/" 2>/dev/null
+  rm -rf "$WORK/db/local" && mkdir "$WORK/db/local" && cp -as "$DATABASE/local/." "$WORK/db/local/" 2>/dev/null
   if [[ -n $(broken_in "$WORK/db/local") ]]; then
     # A dry run, or one that may not apply.
     mapfile -t caches < <(setting CacheDir)
@@ -871,17 +888,13 @@ find_updates() {
     cp "$WORK/all-plan" "$WORK/plan"
     cp "$WORK/all-plan.replaced" "$WORK/plan.replaced"
     cat "$WORK/held-names" >>"$WORK/ignored"
-    if ((${#EXCLUDE[@]} > 0)) && ! simulate_without plan "$WORK/ignored"; then
-      plan_failed
-      return
-    fi
+    if ((${#EXCLUDE[@]} > 0)); then simulate_without plan "$WORK/ignored" || return; fi
   elif ((${#EXCLUDE[@]} > 0)) && simulate plan "$WORK/ignored"; then
     # The exclusions are the way out of a conflict.
     literal_updates >"$WORK/all-plan"
     cp "$WORK/plan.replaced" "$WORK/all-plan.replaced"
   else
-    plan_failed
-    return
+    return 1
   fi
   if [[ $unheld == false ]]; then
     cp "$WORK/all-plan" "$WORK/unheld-plan"
@@ -892,11 +905,34 @@ find_updates() {
   plan_rows "$WORK/unheld-plan" >"$WORK/unheld"
   rows_without "$WORK/all" "$WORK/packages" >"$WORK/excluded"
   rows_without "$WORK/unheld" "$WORK/all" >"$WORK/held"
+}
+
+find_updates() {
+  local before code
+  if [[ $REFRESHED == false ]]; then leave_out_unknown_repositories; fi
+  before=$(records_state)
+  plan_updates
+  code=$?
+  leave_if_stopped
+  # Somebody upgrades packages this very moment: what was read holds no longer.
+  if [[ $before != "$(records_state)" || -s $WORK/mended || $code != 0 ]] && ((FAILURE != EXIT_LOCK)) && lock_holder >/dev/null; then
+    wait_for_others || return
+    plan_updates
+    code=$?
+    leave_if_stopped
+  fi
+  if ((code != 0)); then
+    fail_by_messages "$EXIT_CONFLICT" 'The updates could not be worked out.'
+    return
+  fi
   count_updates
   # What is old can tell of updates, never that there are none.
   if [[ $REFRESHED == false && $UPDATES == 0 ]]; then UPDATES=''; fi
   note_unfinished
 }
+
+# A record that is written anew is a new folder.
+records_state() { find "$DATABASE/local" -mindepth 1 -maxdepth 1 -printf '%f %i\n' 2>/dev/null | sort; }
 
 # pacman works out nothing as long as the metadata of one repository is missing or broken. Only for a list that is
 # not applied, it is shown a configuration without such repositories.
@@ -913,11 +949,6 @@ leave_out_unknown_repositories() {
   "${CALL[@]}" "${COPY[@]}" -Sl >"$WORK/offered" 2>/dev/null </dev/null
 }
 
-plan_failed() {
-  leave_if_stopped
-  fail_by_messages "$EXIT_CONFLICT" 'The updates could not be worked out.'
-}
-
 # The plan and every installed package of which there is a newer version, without asking whether they go together.
 literal_updates() {
   cat "$WORK/plan"
@@ -931,7 +962,7 @@ literal_updates() {
 # Half-installed packages that no update of this run completes.
 note_unfinished() {
   {
-    cat "$WORK/mended"
+    cat "$WORK/repaired" "$WORK/mended" 2>/dev/null
     awk -F '\t' '$4 == "half-installed" { print $1 }' "$WORK/installed"
     # Killed before the new record was begun: the old one is whole, its files are not.
     awk -F '\t' '

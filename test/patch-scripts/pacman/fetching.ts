@@ -96,4 +96,18 @@ export function testFetching(): void {
     expect(code).toBe(103)
     expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1' })
   })
+
+  test('a disk that is too small for the files is 107', async () => {
+    await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha', 'pb-beta'))
+    await host.publish([
+      ...packagesAt('2.0', 'pb-alpha'),
+      { name: 'pb-beta', version: '2.0', files: { '/srv/small/file': 'x'.repeat(500_000) } },
+    ])
+    await host.must(['mkdir', '-p', '/srv/small'])
+    await host.must(['mount', '-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', '/srv/small'])
+    const { code, report } = await host.patch()
+    expect(report.error).toContain('/srv/small')
+    expect(code).toBe(107)
+    expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1', 'pb-beta': '1.0-1' })
+  })
 }

@@ -1,4 +1,5 @@
 /** Locks that nobody holds any more, and upgrades that were killed. */
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -129,6 +130,25 @@ export function testInterruptions(): void {
     ])
     expect(existsSync(join(host.root, DATABASE, 'db.lck'))).toBe(false)
     expect((await host.patch()).code).toBe(0)
+    await expectWhole(host)
+  })
+
+  test('an upgrade that outlived its script is waited for like any other', async () => {
+    await using host = await withBig()
+    await host.must(['mkfifo', '/run/pb-started', '/run/pb-gate'])
+    const child = host.spawn([pacman.script])
+    const ended = once(child, 'exit')
+    await host.read('/run/pb-started')
+    child.kill('SIGKILL')
+    await ended
+    const { code, report } = await host.patch(['--lock-timeout', '0'])
+    expect(code).toBe(102)
+    expect(report.error).toMatch(/locked by process \d+ \(pacman\)/)
+    const waiting = host.patch()
+    await host.write('/run/pb-gate', 'go\n')
+    const after = await waiting
+    expect(after.report.error).toBe(null)
+    await host.must(['sh', '-c', 'rm -rf /run/*'])
     await expectWhole(host)
   })
 
