@@ -1194,29 +1194,32 @@ doubled() {
   ' - "$WORK/installed"
 }
 
-# Such an update is done again, with its scripts, from the file that the interrupted run has downloaded; where there is
-# none the old version is removed, which is what was left to be done.
+# Such an update is done again, with its scripts, from the file that zypper removes only after success. Without that
+# file nobody knows whether somebody wanted both versions: they are named, and stay.
 repair() {
   local name arch version state file folder
   doubled >"$WORK/doubled"
   [[ -s $WORK/doubled ]] || return 0
-  say '' && say '=== Finishing an interrupted installation ==='
   folder=$(setting packagesdir "$(setting cachedir /var/cache/zypp)/packages")
+  : >"$WORK/repaired"
   CHILD_MAY_STOP=false
   while IFS=$'\t' read -r name arch version state <&4; do
     [[ $state == new ]] || continue
     file=$(find "$folder" -name "$name-${version#*:}.$arch.rpm" -print -quit 2>/dev/null)
-    if [[ -n $file ]]; then run_when_unlocked rpm -U --force --nodeps "$file"; fi
-  done 4<"$WORK/doubled"
-  doubled >"$WORK/doubled"
-  while IFS=$'\t' read -r name arch version state <&4; do
-    [[ $state == old ]] || continue
-    run_when_unlocked rpm -e --nodeps "$name-$version.$arch"
+    if [[ -z $file ]]; then
+      warn "Several versions of $name are installed; zypper verify shows how to get rid of the others."
+      continue
+    fi
+    [[ -s $WORK/repaired ]] || { say '' && say '=== Finishing an interrupted installation ==='; }
+    printf '%s\t%s\n' "$name" "$arch" >>"$WORK/repaired"
+    run_when_unlocked rpm -U --force --nodeps "$file"
   done 4<"$WORK/doubled"
   CHILD_MAY_STOP=true
+  [[ -s $WORK/repaired ]] || return 0
   leave_if_stopped
-  doubled >"$WORK/doubled"
-  [[ ! -s $WORK/doubled ]] || fail_by_messages "$EXIT_INTERRUPTED" "An interrupted installation could not be finished: $(cut -f 1 "$WORK/doubled" | sort -u | paste -sd ' ') is there twice."
+  doubled | cut -f 1,2 | sort -u | grep -xF -f "$WORK/repaired" | cut -f 1 | paste -sd ' ' >"$WORK/doubled"
+  ! grep -q '[^[:space:]]' "$WORK/doubled" ||
+    fail_by_messages "$EXIT_INTERRUPTED" "An interrupted installation could not be finished: of $(cat "$WORK/doubled") the old version is still there."
 }
 
 # ---- is a reboot needed?

@@ -277,6 +277,15 @@ describe.skipIf(!isRoot)('zypper-update.sh (needs root)', { timeout: 60_000 }, (
     expect(await host.versions()).toEqual({ 'pb-a': '1.0-1', 'pb-b': '1.0-1' })
   })
 
+  test('nobody is asked to agree to a licence', async () => {
+    await using host = await createZypperHost(packagesAt('1.0', 'pb-a'))
+    await host.publish(packagesAt('2.0', 'pb-a'), 'main', { licensed: 'pb-a' })
+    expect((await host.run(['zypper', '-n', 'update'])).stdout).toContain('Do you agree')
+    expect(await host.versions()).toEqual({ 'pb-a': '1.0-1' })
+    const { code, report } = await patched(host)
+    expect([code, report.error, names(report.upgraded)]).toEqual([0, null, ['pb-a']])
+  })
+
   test('files of two packages that clash are 106, and nothing is installed', async () => {
     const files = (content: string) => ({ '/usr/lib/pb-same': content })
     await using host = await createZypperHost([
@@ -290,19 +299,35 @@ describe.skipIf(!isRoot)('zypper-update.sh (needs root)', { timeout: 60_000 }, (
     expect(await host.versions()).toEqual({ 'pb-a': '1.0-1', 'pb-b': '1.0-1', 'pb-owner': '1.0-1' })
   })
 
-  test('a double entry is repaired without the downloaded file too', async () => {
-    await using host = await createZypperHost(packagesAt('1.0', 'pb-a', 'pb-b'))
-    await host.publish(packagesAt('2.0', 'pb-b'))
-    const [newer] = await host.build(packagesAt('2.0', 'pb-a'))
-    await host.must(['rpm', '-i', '--oldpackage', '--force', `${newer}`])
-    expect(await host.versions()).toMatchObject({ 'pb-a': '1.0-1, 2.0-1' })
-    // A dry run repairs nothing.
-    expect((await patched(host, '--dry-run')).code).toBe(0)
-    expect(await host.versions()).toMatchObject({ 'pb-a': '1.0-1, 2.0-1' })
-    const { code, stdout } = await patched(host)
-    expect(code).toBe(0)
+  test('two versions of a package are finished where zypper left its file, and named where nobody knows', async () => {
+    await using host = await createZypperHost(packagesAt('1.0', 'pb-left', 'pb-wanted'))
+    await host.publish(packagesAt('1.0', 'pb-left'))
+    const built = await host.build(packagesAt('2.0', 'pb-left', 'pb-wanted'))
+    await host.must(['rpm', '-i', ...built])
+    await host.must(['mkdir', '-p', '/var/cache/zypp/packages/main'])
+    await host.must(['cp', `${built[0]}`, '/var/cache/zypp/packages/main'])
+    const both = '1.0-1, 2.0-1'
+    expect((await patched(host, '--dry-run')).report.warnings).toEqual([])
+    expect(await host.versions()).toEqual({ 'pb-left': both, 'pb-wanted': both })
+    const { code, stdout, report } = await patched(host)
+    expect([code, report.error]).toEqual([2, null])
     expect(stdout).toContain('=== Finishing an interrupted installation ===')
-    expect(await host.versions()).toEqual({ 'pb-a': '2.0-1', 'pb-b': '2.0-1' })
+    expect(await host.versions()).toEqual({ 'pb-left': '2.0-1', 'pb-wanted': both })
+    expect(report.warnings).toEqual([expect.stringContaining('Several versions of pb-wanted')])
+  })
+
+  test('what is left of an interruption and cannot be finished is 105', async () => {
+    await using host = await createZypperHost(packagesAt('1.0', 'pb-left', 'pb-a'))
+    await host.publish(packagesAt('2.0', 'pb-a'))
+    const again = 'if [ "$1" = 3 ]; then exit 1; fi'
+    const [built] = await host.build([{ name: 'pb-left', version: '2.0', preinstall: again }])
+    await host.must(['rpm', '-i', `${built}`])
+    await host.must(['mkdir', '-p', '/var/cache/zypp/packages/main'])
+    await host.must(['cp', `${built}`, '/var/cache/zypp/packages/main'])
+    const { code, report } = await patched(host)
+    expect(code).toBe(105)
+    expect(report.error).toContain('of pb-left the old version is still there')
+    expect(await host.versions()).toEqual({ 'pb-a': '1.0-1', 'pb-left': '1.0-1, 2.0-1' })
   })
 
   test('a rolling distribution is upgraded as a whole', async () => {
@@ -336,7 +361,9 @@ describe.skipIf(!isRoot)('zypper-update.sh (needs root)', { timeout: 60_000 }, (
     for (const args of [['--dry-run'], []]) {
       const { code, report } = await patched(host, ...args)
       expect(code).toBe(106)
-      expect(report.error).toMatch(/remove pb-lost|downgrade pb-down|Problem: /)
+      expect(report.error).toBe(
+        'zypper would do more than update: remove pb-lost; downgrade pb-down; nothing is applied.',
+      )
       expect(report.upgraded).toEqual([])
     }
     expect(await host.versions()).toEqual({ 'pb-a': '2.0-1', 'pb-down': '2.0-1', 'pb-lost': '1.0-1' })

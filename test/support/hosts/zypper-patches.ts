@@ -1,6 +1,7 @@
 /** Patches as SUSE publishes them: one notice for several packages, with what they ask of the machine. */
 import { execFile } from 'node:child_process'
-import { rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type RpmPackage, rpmFile } from './rpm-package.ts'
@@ -16,9 +17,28 @@ export type Patch = {
 
 /** Adds the patches to the repository in `folder`. Throws when one names a package that is not in `packages`. */
 export async function addPatches(patches: Patch[], packages: RpmPackage[], folder: string): Promise<void> {
-  const file = join(folder, 'updateinfo.xml')
   const notices = patches.map((patch) => notice(patch, packages)).join('')
-  await writeFile(file, `<?xml version="1.0" encoding="UTF-8"?>\n<updates>\n${notices}</updates>\n`)
+  await addIndex('updateinfo.xml', `<updates>\n${notices}</updates>`, folder)
+}
+
+/** Demands that whoever installs the package agrees to a licence. */
+export async function addLicence(item: RpmPackage, folder: string): Promise<void> {
+  const sum = createHash('sha256')
+    .update(await readFile(join(folder, rpmFile(item))))
+    .digest('hex')
+  const { name, version, release = '1', epoch = 0 } = item
+  await addIndex(
+    'susedata.xml',
+    `<susedata xmlns="http://linux.duke.edu/metadata/susedata" packages="1">
+<package pkgid="${sum}" name="${name}" arch="noarch"><version epoch="${epoch}" ver="${version}" rel="${release}"/>
+<eula>You must agree.</eula></package></susedata>`,
+    folder,
+  )
+}
+
+async function addIndex(name: string, content: string, folder: string): Promise<void> {
+  const file = join(folder, name)
+  await writeFile(file, `<?xml version="1.0" encoding="UTF-8"?>\n${content}\n`)
   await promisify(execFile)('modifyrepo_c', ['--no-compress', file, join(folder, 'repodata')])
   await rm(file)
 }

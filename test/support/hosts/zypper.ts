@@ -9,7 +9,7 @@ import { serveRepositories } from './repository-server.ts'
 import { rootOf } from './roots.ts'
 import { buildRpms, evr, type RpmPackage, rpmFile } from './rpm-package.ts'
 import { buildRpmRepository, type RpmRepositoryOptions } from './rpm-repository.ts'
-import { addPatches, type Patch } from './zypper-patches.ts'
+import { addLicence, addPatches, type Patch } from './zypper-patches.ts'
 
 const LOCKS = '/etc/zypp/locks'
 
@@ -22,6 +22,8 @@ const LOCKER = 'echo $$ >/run/zypp.pid; echo locked; read -r end; : >/run/zypp.p
 export type ZypperPublication = Partial<RpmRepositoryOptions> & {
   /** In place of one notice for each package. */
   patches?: Patch[]
+  /** A package with a licence to agree to. */
+  licensed?: string
   /** More lines of the repository's file. */
   settings?: string
 }
@@ -74,12 +76,17 @@ async function hostAbove(layers: string[]): Promise<ZypperHost> {
       await rm(join(box.root, 'tmp/build'), { recursive: true })
     },
 
-    async publish(packages, name = 'main', { publishedAt, notices = true, patches, settings = '' } = {}) {
+    async publish(
+      packages,
+      name = 'main',
+      { publishedAt, notices = true, patches, licensed, settings = '' } = {},
+    ) {
       await repositories.publish(
         name,
         async (folder, at) => {
           await buildRpmRepository(packages, folder, { publishedAt: at, notices: notices && !patches })
           if (patches) await addPatches(patches, packages, folder)
+          for (const item of packages) if (item.name === licensed) await addLicence(item, folder)
         },
         publishedAt,
       )
