@@ -1253,7 +1253,11 @@ reboot_state() {
 # zypper finds them by lsof, which not every machine has.
 services_to_restart() {
   command -v lsof >/dev/null || return 1
-  ZYPP_LOCKFILE_ROOT=$WORK ZYPP_LOGFILE=/dev/null zypper --non-interactive ps -sss </dev/null >"$WORK/services" 2>/dev/null || return 1
+  ZYPP_LOCKFILE_ROOT=$WORK ZYPP_LOGFILE=/dev/null zypper --non-interactive ps -sss </dev/null >"$WORK/services" 2>/dev/null
+  case $? in
+    0 | 102) ;;
+    *) return 1 ;;
+  esac
   grep -E '^[^ ]+$' "$WORK/services" | sort -u
   return 0
 }
