@@ -597,12 +597,13 @@ exit_code_for() {
 
 said() { grep -qiE "$1" "$WORK/err" "$WORK/out"; }
 
-# The manager's own words, on one line. It may print a repository's settings, password and all: those stay out.
+# The manager's own words, on one line. It may print a repository's settings or address, password and all: those
+# stay out.
 messages() {
   {
     grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|all mirrors were|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
       tail -n 3 "$WORK/err"
-  } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed 's/^ *//; s/ *$//'
+  } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed -E 's#://[^/@ ]*@#://#g; s/^ *//; s/ *$//'
 }
 
 # ---- finding the updates

@@ -25,15 +25,18 @@ describe.skipIf(!isRoot)('dnf-update.sh (needs root)', { timeout: 60_000 }, () =
   testRpmPromises(family)
 
   test("the administrator's excludepkgs are holds like his versionlocks", async () => {
-    await using host = await createDnfHost(packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-gamma', 'pb-delta'))
-    await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-delta'))
+    await using host = await createDnfHost(
+      packagesAt('1.0', 'pb-alpha', 'pb-beta', 'pb-delta', 'pb-epsilon', 'pb-gamma'),
+    )
+    await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-delta', 'pb-epsilon'))
     await host.publish(packagesAt('2.0', 'pb-gamma'), 'second', { settings: 'excludepkgs=pb-gamma' })
     await host.configure('excludepkgs=pb-b*')
     await host.hold('pb-delta')
     const before = await host.read('/etc/dnf/dnf.conf')
-    const { code, report } = await patched(host, family)
+    const { code, report } = await patched(host, family, ['--exclude', 'pb-epsilon:noarch'])
     expect([code, report.error]).toEqual([0, null])
     expect(names(report.upgraded)).toEqual(['pb-alpha'])
+    expect(names(report.excluded)).toEqual(['pb-epsilon'])
     expect(names(report.held)).toEqual(['pb-beta', 'pb-delta', 'pb-gamma'])
     expect(await host.read('/etc/dnf/dnf.conf')).toBe(before)
     expect(await host.holds()).toEqual(['pb-delta'])
@@ -151,6 +154,44 @@ describe.skipIf(!isRoot)('dnf-update.sh (needs root)', { timeout: 60_000 }, () =
     holder.stdin?.end()
     await host.finished(holder)
     expect((await patched(host, family)).code).toBe(0)
+  })
+
+  test('a plan that takes something away is listed and not carried out', async () => {
+    await using host = await createDnfHost(packagesAt('1.0', 'pb-alpha', 'pb-gone'))
+    await host.publish(packagesAt('2.0', 'pb-alpha'))
+    // dnf does not plan such a thing without being told to; here it says so.
+    const added = 'Removing dependent packages:\\n pb-gone noarch 1.0-1 @System 1.0 k\\n\\n&'
+    await host.must(['rm', '/usr/bin/dnf'])
+    const wrapper = `#!/bin/bash\nset -o pipefail\ndnf-3 "$@" | sed 's/^Transaction Summary/${added}/'\n`
+    await host.write('/usr/bin/dnf', wrapper)
+    await host.must(['chmod', '+x', '/usr/bin/dnf'])
+    const { code, report } = await patched(host, family)
+    expect([code, report.error]).toEqual([
+      106,
+      'The updates would remove packages that nothing replaces: pb-gone.',
+    ])
+    expect(names(report.packages)).toEqual(['pb-alpha'])
+    expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1', 'pb-gone': '1.0-1' })
+  })
+
+  test('without the plugin, kernels tell whether a reboot is needed', async () => {
+    const running = '5.14.0-1.noarch'
+    await using host = await createDnfHost([
+      { name: 'kernel-core', version: '5.14.0', provides: [`kernel-uname-r = ${running}`] },
+    ])
+    await host.publish(packagesAt('1.0', 'pb-alpha'))
+    await host.must(['find', '/usr/lib/python3', '-name', 'needs_restarting.py', '-delete'])
+    await host.write('/usr/local/sbin/uname', `#!/bin/sh\necho ${running}\n`)
+    await host.must(['chmod', '+x', '/usr/local/sbin/uname'])
+    const before = await patched(host, family, ['--dry-run'])
+    expect(before.report).toMatchObject({ reboot_required: false, reboot_reason: null })
+    await host.publish([{ name: 'kernel-core', version: '5.14.10' }])
+    const { code, report } = await patched(host, family)
+    expect(code).toBe(0)
+    expect(report).toMatchObject({
+      reboot_required: true,
+      reboot_reason: `Kernel ${running} is running, 5.14.10-1.noarch is installed.`,
+    })
   })
 
   test('dnf5 by the name of dnf is refused by name', async () => {

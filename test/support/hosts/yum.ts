@@ -24,6 +24,7 @@ export const yum: Family = {
   name: 'yum',
   script: join(checkout, 'patch-scripts/rhel/yum-update.sh'),
   title: 'RHEL/CentOS YUM Update Script',
+  createHost: createDnfHost,
 }
 
 export const yum3: Family = {
