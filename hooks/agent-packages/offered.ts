@@ -11,6 +11,8 @@ type Offer = {
   id: string
   name: string
   arch: string
+  /** Installed before the run; '' where nothing was. */
+  was: string
   current: string
   available: string
   repository: string
@@ -32,12 +34,12 @@ export function alsoOffer(event: WriteEvent<PatchOperation>, finding: Finding, r
   const at = formatTime(event.now)
   let offers = ''
   event.also((bind) => {
-    offers = `json_to_recordset(${bind(rows, 'json')}) as offer("id" text, "name" text, "arch" text, "current" text,
-      "available" text, "repository" text, "security" json, "held" boolean, "excluded" boolean)`
+    offers = matched(bind(rows, 'json'), bind(agent_id), bind(lxc_id))
     const values = [at, at, agent_id, user_id, lxc_id].map((value) => bind(value)).join(', ')
-    return `insert into "agent_packages" ("id", "name", "arch", "current_version", "available_version", "repository",
-        "security", "held", "excluded", "created", "updated", "agent_id", "user_id", "lxc_id", "seen_at")
-      select offer.*, ${values}, ${bind(at)} from ${offers}, written order by offer."name", offer."arch"
+    return `insert into "agent_packages" as known ("id", "name", "arch", "current_version", "available_version",
+        "repository", "security", "held", "excluded", "created", "updated", "agent_id", "user_id", "lxc_id", "seen_at")
+      select ${OFFERED}, ${values}, ${bind(at)} from ${offers}, written where offer."is_known"
+      order by offer."name", offer."arch"
       on conflict ("agent_id", "lxc_id", "name", "arch") do update set
         ${SET.map((column) => `"${column}" = excluded."${column}"`).join(', ')}`
   })
@@ -53,7 +55,34 @@ export function alsoOffer(event: WriteEvent<PatchOperation>, finding: Finding, r
   )
 }
 
+const OFFERED = ['id', 'name', 'arch', 'current', 'available', 'repository', 'security', 'held', 'excluded']
+  .map((column) => `offer."${column}"`)
+  .join(', ')
 const SET = ['updated', 'current_version', 'available_version', 'repository', 'security', 'held', 'excluded']
+
+/**
+ * The offers against what is known to be installed. Where there is an inventory it is the judge of that: a result says
+ * otherwise only of what its run has upgraded, and where a package changes its architecture the row is the one it had.
+ */
+const matched = (rows: string, agentId: string, lxcId: string): string => `(
+  select item."id", item."name", coalesce(same."arch", moved."arch", item."arch") as "arch",
+    case when item."available" <> '' and host."counted" and same."id" is not null
+      then same."current_version" else item."current" end as "current",
+    item."available", item."repository", item."security", item."held", item."excluded",
+    not host."counted" or same."id" is not null or moved."arch" is not null or item."available" = '' as "is_known"
+  from (select *, count(*) over (partition by "name") as "times" from json_to_recordset(${rows}) as all_items(
+      "id" text, "name" text, "arch" text, "was" text, "current" text, "available" text, "repository" text,
+      "security" json, "held" boolean, "excluded" boolean)) item
+  cross join (select ${lxcId} = '' and exists (
+    select 1 from "agents" where "id" = ${agentId} and "packages_hash" <> '') as "counted") host
+  left join "agent_packages" same on same."agent_id" = ${agentId} and same."lxc_id" = ${lxcId}
+    and same."name" = item."name" and same."arch" = item."arch"
+  left join lateral (
+    select other."arch" from "agent_packages" other
+    where host."counted" and same."id" is null and item."times" = 1
+      and other."agent_id" = ${agentId} and other."lxc_id" = ${lxcId}
+      and other."name" = item."name" and other."current_version" = item."was"
+    order by other."arch" limit 1) moved on true) offer`
 
 /** One for each package: what was upgraded is not offered any more, and what is not installed has no row. */
 function offersOf(result: Result, isWhole: boolean): Offer[] {
@@ -83,6 +112,7 @@ const offerOf = ({ arch, ...entry }: ResultPackage): Offer => ({
       ? entry.package.slice(0, -arch.length - 1)
       : entry.package,
   arch,
+  was: entry.current_version ?? '',
   current: entry.current_version ?? '',
   available: entry.new_version,
   repository: entry.repository ?? '',

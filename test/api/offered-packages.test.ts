@@ -140,6 +140,32 @@ describe('what is offered for a package', () => {
     expect(await host.packages()).toEqual(['kernel: 5 → 7', 'libc6: 1 → 2', 'libc6: 1 → 2'])
   })
 
+  it('never says what is installed where an inventory does, but for what was upgraded', async () => {
+    await inventory({ kernel: '6', b: '1' })
+    // Of kernels beside each other a manager may name another one; what is not installed is offered to nobody.
+    const found = [from('kernel', '5', '7'), from('ghost', '1', '2'), from('b', '1', '2')]
+    await dryRun(printedResult(found))
+    expect(await host.packages()).toEqual(['b: 1 → 2', 'kernel: 6 → 7'])
+    const upgraded = [...found, from('lib', null, '1', { new_dependency: true })]
+    const all = { updates_available: 3, dry_run: false, upgraded }
+    await run({ mode: 'apply' }, 0, printedResult(upgraded, all))
+    expect(await host.packages()).toEqual(['b: 2', 'ghost: 2', 'kernel: 7', 'lib: 1'])
+  })
+
+  it('is written to the row a package has, also where it changes its architecture', async () => {
+    await inventory({ tool: '1', libc6: '1' })
+    const found = [from('tool', '1', '2', { arch: 'all' }), from('libc6', '1', '2', { arch: 'i386' })]
+    await dryRun(printedResult([...found, from('libc6', '1', '2')]))
+    expect(await host.packages()).toEqual(['libc6: 1 → 2', 'tool: 1 → 2'])
+    const upgraded = [
+      from('tool', '1', '2', { arch: 'all' }),
+      from('lib', null, '1', { new_dependency: true }),
+    ]
+    const all = { updates_available: 1, dry_run: false, upgraded }
+    await run({ mode: 'apply' }, 0, printedResult(upgraded, all))
+    expect(await host.packages()).toEqual(['lib: 1', 'libc6: 1', 'tool: 2'])
+  })
+
   it('in a container is of that container alone', async () => {
     const [one, other] = [
       await addContainer(world.server, world.a.id, agent.id),

@@ -129,6 +129,7 @@ test('what signs in, what is hidden, what is a file', () => {
     'refresh_token_hash',
     'refresh_token_expires',
     'enrol_key_hash',
+    'packages_hash',
   ])
   expect(schemas.get('_superusers')).toMatchObject({ id: 'pbc_3142635823', system: true })
   expect(schemas.get('scripts')?.fields.find(({ name }) => name === 'file')).toMatchObject({
