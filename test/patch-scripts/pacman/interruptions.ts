@@ -52,7 +52,7 @@ async function withBig(): Promise<PacmanSubject> {
   await host.must(['pacman', '-D', '--asdeps', 'pb-big'])
   const gate = 'if [ -p /run/pb-gate ]; then echo >/run/pb-started; read -r go </run/pb-gate; fi'
   await host.publish([
-    { name: 'pb-alpha', version: '2.0', postinstall: gate },
+    { name: 'pb-alpha', version: '2.0', groups: ['pb-group'], postinstall: gate },
     big('2.0'),
     ...packagesAt('2.0', 'pb-zeta'),
   ])
@@ -80,6 +80,11 @@ export function testInterruptions(): void {
       'pb-zeta 1.0-1 2.0-1',
     ])
     expect(await host.changes()).toEqual(left)
+    for (const hold of ['IgnoreGroup = pb-group\n', 'IgnorePkg = pb-al[p]ha\n']) {
+      await host.write('/etc/pacman.d/holds.conf', hold)
+      expect(names((await host.patch(['--dry-run'])).report.packages)).toEqual(['pb-big', 'pb-zeta'])
+    }
+    await host.write('/etc/pacman.d/holds.conf', '')
     const kept = await host.patch(['--exclude', 'pb-big'])
     expect(kept.code).toBe(105)
     expect(kept.report.error).toContain('pb-big')
@@ -141,6 +146,9 @@ export function testInterruptions(): void {
     await host.read('/run/pb-started')
     child.kill('SIGKILL')
     await ended
+    // Nothing changes while pb-alpha's own script waits: what is left to do can be told.
+    const dry = await host.patch(['--dry-run'])
+    expect([dry.code, ...names(dry.report.packages)]).toEqual([0, 'pb-big', 'pb-zeta'])
     const { code, report } = await host.patch(['--lock-timeout', '0'])
     expect(code).toBe(102)
     expect(report.error).toMatch(/locked by process \d+ \(pacman\)/)

@@ -208,7 +208,7 @@ export function testPlanning(): void {
       { name: 'pb-conf', version: '2.0', files: { '/etc/pb-conf': 'two\n' } },
       { name: 'pb-alpha', version: '2.0', epoch: 1 },
     ])
-    const { code, report } = await host.patch([], { env: { COLUMNS: '20' } })
+    const { code, report } = await host.patch()
     expect(report.error).toBe(null)
     expect(code).toBe(0)
     expect(lines(report.upgraded)).toEqual(['pb-alpha 1:1.0-1 1:2.0-1', 'pb-conf 1.0-1 2.0-1'])
