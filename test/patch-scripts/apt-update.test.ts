@@ -82,7 +82,9 @@ describe.skipIf(!isRoot)('apt-update.sh with what only apt has (needs root)', { 
     await it.host.must(['apt-get', 'update'])
     const host = it.host as AptHost
     const holder = await host.lock('/var/lib/apt/lists/lock')
-    const { code, report } = await patch(host, ['--dry-run', '--lock-timeout', '1'], { env: german })
+    const { code, report } = await patch(host, ['--dry-run', '--lock-timeout', '1'], {
+      env: await german(host),
+    })
     expect(code).toBe(102)
     expect(report.error).toBe(
       `The package manager is locked by process ${holder.pid} (perl); waited 1 seconds.`,
@@ -148,7 +150,7 @@ describe.skipIf(!isRoot)('apt-update.sh with what only apt has (needs root)', { 
   test('odd labels come through as they are', async () => {
     await using host = await createAptHost(packagesAt('1.0', 'pb-alpha'))
     await host.publishDebs({ label: 'Ünser "Lab\\el" [x] (y)', packages: packagesAt('3.0', 'pb-alpha') })
-    const { code, report } = await patch(host, ['--dry-run'], { env: german })
+    const { code, report } = await patch(host, ['--dry-run'], { env: await german(host) })
     expect(code).toBe(0)
     expect(report.packages.map((row) => [row.package, row.new_version, row.repository])).toEqual([
       ['pb-alpha', '3.0', 'Ünser "Lab\\el" [x] (y):stable'],

@@ -170,7 +170,7 @@ export function testApplying(family: Family): void {
     await using it = await usual(family)
     const holder = await it.host.lock()
     const command = (await readFile(`/proc/${holder.pid}/comm`, 'utf8')).trim()
-    const { code, report } = await it.patch(['--lock-timeout', '1'], { env: german })
+    const { code, report } = await it.patch(['--lock-timeout', '1'], { env: await german(it.host) })
     expect(report.error).toBe(
       `The package manager is locked by process ${holder.pid} (${command}); waited 1 seconds.`,
     )

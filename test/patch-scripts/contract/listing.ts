@@ -63,7 +63,7 @@ export function testListing(family: Family): void {
       ...packagesAt('3.0', 'pb-beta', 'pb-held'),
     ])
     const published = await host.changes(traits.metadata)
-    const later = await patch(['--dry-run', '--exclude', 'pb-b*'], { env: german })
+    const later = await patch(['--dry-run', '--exclude', 'pb-b*'], { env: await german(host) })
     expect(later.code).toBe(0)
     const versions = (rows: Row[]) => rows.map((each) => [each.package, each.new_version])
     expect(versions(later.report.packages)).toEqual([['pb-alpha', `1:${host.full('1.5')}`]])

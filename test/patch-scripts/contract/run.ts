@@ -1,8 +1,6 @@
 /** What the contract's tests share: the script's report, the usual host, and a package that waits to be let go. */
 import type { ChildProcess } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { RunOptions, RunResult } from '../../support/hosts/box.ts'
+import type { Box, RunOptions, RunResult } from '../../support/hosts/box.ts'
 import { type Family, type FamilyHost, type FamilyPackage, packagesAt } from '../../support/hosts/family.ts'
 
 export type Row = {
@@ -54,8 +52,11 @@ export function reportOf({ stdout, stderr }: RunResult): Report {
 
 export const names = (rows: Row[]): string[] => rows.map((row) => row.package)
 
-/** LANGUAGE works with C.UTF-8 too, so this is German wherever the manager's translations are installed. */
-export const german = { LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8', LANGUAGE: 'de' }
+/** Messages and numbers in German; where its locale was not made, the messages alone: C.UTF-8 has a LANGUAGE, too. */
+export async function german(host: Box): Promise<Record<string, string>> {
+  const made = (await host.must(['locale', '-a'])).split('\n').includes('de_DE.utf8')
+  return { LANG: 'de_DE.UTF-8', LC_ALL: made ? 'de_DE.UTF-8' : 'C.UTF-8', LANGUAGE: 'de' }
+}
 
 export const CONFIG = '/etc/pb-conf.conf'
 
@@ -122,8 +123,10 @@ export async function gated(family: Family) {
   await it.host.must(['mkfifo', '/run/pb-started', '/run/pb-gate'])
   return {
     ...it,
-    configuring: () => it.host.read('/run/pb-started'),
-    open: () => writeFile(join(it.host.root, 'run/pb-gate'), 'go\n'),
+    /** Resolves in the middle of the transaction. */
+    configuring: () => it.host.must(['timeout', '60', 'cat', '/run/pb-started']),
+    /** Lets it go on. Fails when nobody is there any more. */
+    open: () => it.host.must(['timeout', '20', 'sh', '-c', 'echo go >/run/pb-gate']),
   }
 }
 
