@@ -9,8 +9,10 @@ import { isRoot } from '../support/hosts/box.ts'
 import type { Family } from '../support/hosts/family.ts'
 import { testApplying } from './contract/applying.ts'
 import { testEndings } from './contract/endings.ts'
+import { testFailing } from './contract/failing.ts'
 import { testListing } from './contract/listing.ts'
 import { testRefusals } from './contract/refusals.ts'
+import { testResolving } from './contract/resolving.ts'
 
 export function describeContract(family: Family): void {
   const file = family.script.split('/').at(-1)
@@ -25,6 +27,8 @@ export function describeContract(family: Family): void {
   describe.skipIf(!isRoot)(`${file} keeps the contract (needs root)`, { timeout: 120_000 }, () => {
     testListing(family)
     testApplying(family)
+    testResolving(family)
+    testFailing(family)
     testEndings(family)
     testRefusals(family)
   })
