@@ -7,12 +7,8 @@ import { readVersion } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 import { alsoOffer } from '../agent-packages/offered.ts'
 import { complianceAfter, rebootAfter } from './compliance.ts'
-import { type Finding, findingOf } from './evidence.ts'
+import { type Finding, findingOf, type Told } from './evidence.ts'
 import { isOvertaken } from './latest-word.ts'
-import type { ReadResult } from './result.ts'
-
-/** What else a report says, and in which boot of its host the script ran; '' where the agent does not say. */
-type Told = { read: ReadResult | undefined; contradictions: readonly string[]; bootId: string }
 
 /**
  * Draws from a report what the target is now, in the statement that stores the report. Of a container that is its
@@ -20,7 +16,7 @@ type Told = { read: ReadResult | undefined; contradictions: readonly string[]; b
  */
 export async function drawConclusions(event: WriteEvent<PatchOperation>, told: Told): Promise<void> {
   const { database, record: operation, now } = event
-  const finding = findingOf(operation, told.read, told.contradictions)
+  const finding = findingOf(operation, told)
   if (finding.kind === 'nothing') return
   const found = await readVersion(database, agents, operation.agent_id)
   // The write then finds the operation gone with its agent.
@@ -31,7 +27,7 @@ export async function drawConclusions(event: WriteEvent<PatchOperation>, told: T
     (isHost && hasNewerEvidence(agent, operation, now)) || (await isOvertaken(database, operation, now))
   // Of a container nothing is changed, but reports of one target wait for each other, and for their agent's end.
   alsoUpdate(event, agents, found, isHost && !isLate ? changesOf(agent, operation, finding, told) : {})
-  if (!isLate && told.read) alsoOffer(event, finding, told.read.result)
+  if (!isLate && told.read && operation.outcome !== 'rolled_back') alsoOffer(event, finding, told.read.result)
 }
 
 /** Also where the operation that brought it was deleted. What a clock that was wrong has written is none. */

@@ -5,7 +5,7 @@ import type { ResultPackage } from './result-package.ts'
 /** A repository that nobody has published to for so long is a mirror that stands still. */
 const METADATA_DAYS_MAX = 90
 /** The script was stopped by a signal before anything was installed. */
-const EXIT_STOPPED = 108
+export const EXIT_STOPPED = 108
 /** Of a run that began; the other outcomes say that none did, or that nobody knows yet. */
 const OUTCOMES_OF_RUNS = ['', 'interrupted', 'timeout', 'rolled_back']
 
@@ -21,15 +21,23 @@ export type Finding =
 /** Updates, and how many of them are for security: null where the family cannot tell. */
 export type Count = { updates: number; security: number | null }
 
-/** `operation` as the report leaves it; `contradictions` between it and its result are no evidence. */
-export function findingOf(
-  operation: PatchOperation,
-  read: ReadResult | undefined,
-  contradictions: readonly string[],
-): Finding {
+/** What a report says beside its operation; `bootId` '' where no script ran, or the agent does not say in which boot. */
+export type Told = { read: ReadResult | undefined; contradictions: readonly string[]; bootId: string }
+
+/** `operation` as the report leaves it; contradictions between it and its result are no evidence. */
+export function findingOf(operation: PatchOperation, told: Told): Finding {
+  const { read, contradictions } = told
+  if (wasKilled(operation, told)) return { kind: 'unknown' }
   if (!wasRun(operation)) return { kind: 'nothing' }
   const evidence = read?.result.evidence
-  if (operation.status !== 'completed' || !evidence || contradictions.length > 0) return { kind: 'unknown' }
+  // What was applied and taken back is not what the result says of it.
+  if (
+    operation.status !== 'completed' ||
+    operation.outcome === 'rolled_back' ||
+    !evidence ||
+    contradictions.length > 0
+  )
+    return { kind: 'unknown' }
   const { newest_metadata_age_seconds: age } = evidence
   if (age !== null && age > METADATA_DAYS_MAX * 86_400) return { kind: 'unknown' }
   const { updates_available: updates, packages } = read.result
@@ -42,6 +50,10 @@ export function findingOf(
     ? { kind: 'evidence', left: found, applied: none, scope }
     : { kind: 'evidence', left: none, applied: found, scope }
 }
+
+/** Stopped on request, before it could say how far it had come. */
+const wasKilled = ({ status, mode }: PatchOperation, { read, bootId }: Told): boolean =>
+  status === 'cancelled' && mode === 'apply' && bootId !== '' && !read
 
 const wasRun = ({ status, outcome, exit_code }: PatchOperation): boolean =>
   status !== 'cancelled' && OUTCOMES_OF_RUNS.includes(outcome) && exit_code !== EXIT_STOPPED

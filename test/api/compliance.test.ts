@@ -130,9 +130,29 @@ describe('a host', () => {
       }
   })
 
+  it('is unknown after an apply that was killed on request, or taken back', async () => {
+    const boot_id = randomUUID()
+    const ends: Run[] = [
+      { fields: { status: 'cancelled', boot_id } },
+      { fields: { status: 'cancelled', boot_id }, printed: 'Unpacking nginx ...\n' },
+      { exit: 0, fields: { outcome: 'rolled_back', boot_id }, printed: upgraded(1) },
+    ]
+    for (const end of ends) {
+      await green()
+      const packages = await host.packages()
+      await run({ mode: 'apply' }, end)
+      expect(await host.agent(), JSON.stringify(end)).toMatchObject({ ...GREEN, compliance: 'unknown' })
+      expect(await host.packages()).toEqual(packages)
+      await green()
+      await run({ mode: 'dry-run' }, { fields: { status: 'cancelled', boot_id } })
+      expect(await host.agent()).toMatchObject(GREEN)
+    }
+  })
+
   it('stays what it was where nothing ran: cancelled, refused, not started, stopped in time', async () => {
     const ends: Run[] = [
       { fields: { status: 'cancelled' } },
+      { fields: { status: 'cancelled', boot_id: randomUUID() }, printed: nothing({ error: 'Stopped.' }) },
       ...['not_started', 'hash_mismatch', 'bad_signature', 'already_done'].map((outcome) => ({
         fields: { status: 'failed', outcome },
       })),
@@ -401,6 +421,23 @@ describe('evidence', () => {
     await dryRun(nothing(), 2, { packages: ['a'] })
     await host.report(old, { exit_code: '0' }, found(3))
     expect(await host.agent()).toMatchObject(AMBER)
+  })
+
+  it('from before a run that left out what it was asked to, or was stopped in time, counts all the same', async () => {
+    const leftOut = { exclusions: ['a'], excluded: [entry('a')] }
+    const later = [
+      () => dryRun(nothing(leftOut), 2, { exclusions: ['a'] }),
+      () => dryRun(nothing({ error: 'Stopped by SIGTERM.' }), 108),
+    ]
+    for (const act of later) {
+      await green()
+      const old = await addOperation(world.server, agent.id, { mode: 'dry-run' })
+      await host.claim(old)
+      time.forward(10)
+      await act()
+      await host.report(old, { exit_code: '0' }, found(3))
+      expect(await host.agent()).toMatchObject(AMBER)
+    }
   })
 
   it('takes the place of a lost lease, and a lost lease of no evidence', async () => {
