@@ -25,7 +25,7 @@ readonly EXIT_USAGE=1 EXIT_NOTHING=2 EXIT_REFRESH=101 EXIT_LOCK=102 EXIT_DOWNLOA
 readonly EXIT_INTERRUPTED=105 EXIT_CONFLICT=106 EXIT_DISK=107 EXIT_STOPPED=108 EXIT_OTHER=109
 
 DRY_RUN=false SECURITY=false LOCK_TIMEOUT=120
-EXCLUDE=() ONLY=() REPOS=()
+EXCLUDE=() ONLY=() REPOS=() NAMES=()
 WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' SIGNALS=0 FINISHED=false STARTED=0 LOCK_WAITED=0
 UPDATES='' REFRESHED=false REFRESH_ERROR='' ERROR='' FAILURE=0
 
@@ -93,7 +93,7 @@ refuse_unsupported() {
 }
 
 take_value() {
-  local option=$1 value=$2 name names IFS=,
+  local option=$1 value=$2 name
   if [[ $option == --lock-timeout ]]; then
     [[ $value =~ ^[0-9]{1,5}$ ]] || usage_error "--lock-timeout needs whole seconds from 0 to 99999, not '$value'."
     LOCK_TIMEOUT=$((10#$value))
@@ -102,22 +102,27 @@ take_value() {
   if [[ $option == --repo ]]; then
     [[ $value =~ ^[A-Za-z0-9_][A-Za-z0-9_.:+-]*(,[A-Za-z0-9_][A-Za-z0-9_.:+-]*)*$ ]] ||
       usage_error "--repo: '$value' is not a list of repository names (letters, digits and _.:+-, separated by commas)."
-    # shellcheck disable=SC2206  # split at the commas; there is nothing in it that could be a pattern
-    REPOS+=($value)
+    split_names "$value"
+    REPOS+=("${NAMES[@]}")
     return
   fi
   # Validated before it is split: a newline or an empty item would get lost in splitting.
   [[ $value =~ ^[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*(,[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*)*$ ]] ||
     usage_error "$option: '$value' is not a list of package names (letters, digits and @._+:~- with * as wildcard, separated by commas)."
-  # Not by a here-string: for that an older bash needs room in /tmp, and goes on without the value.
-  set -f
-  # shellcheck disable=SC2206
-  names=($value)
-  set +f
-  for name in "${names[@]}"; do
+  split_names "$value"
+  for name in "${NAMES[@]}"; do
     [[ $name == *[!*]* ]] || usage_error "$option: '$name' would match every package. Name packages."
   done
-  if [[ $option == --exclude ]]; then EXCLUDE+=("${names[@]}"); else ONLY+=("${names[@]}"); fi
+  if [[ $option == --exclude ]]; then EXCLUDE+=("${NAMES[@]}"); else ONLY+=("${NAMES[@]}"); fi
+}
+
+# Not by a here-string: for that an older bash needs room in /tmp, and without it goes on as if nothing had been said.
+split_names() {
+  local IFS=,
+  set -f
+  # shellcheck disable=SC2206
+  NAMES=($1)
+  set +f
 }
 
 leave_quietly() {
@@ -620,7 +625,7 @@ exit_code_for() {
 # The manager's own words, on one line.
 messages() {
   {
-    grep -hE '^(error|warning: cannot resolve)|^:: .* (breaks dependency|unable to satisfy|are in conflict|in conflict)|exists in (filesystem|both)|^:: unable|^:: File .* is corrupted' "$WORK/out" "$WORK/err" 2>/dev/null ||
+    grep -hE '^(error|warning: cannot resolve)|^:: .* (breaks dependency|unable to satisfy|are in conflict|in conflict)|exists in (filesystem|both)|^:: unable|^:: File .* is corrupted|signal received' "$WORK/out" "$WORK/err" 2>/dev/null ||
       tail -n 3 "$WORK/err"
   } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed 's/ *$//'
 }
@@ -652,12 +657,17 @@ broken_in() {
   done
 }
 
-# A broken record has no architecture. It is the planned one, so that the result finds the state.
+# A broken record has no architecture: it is the planned one, so that the result finds the state. A package whose
+# files could not all be written is recorded as installed all the same.
 installed_rows() {
+  : >>"$WORK/troubled"
   records_in "$DATABASE/local" | awk -F '\t' -v OFS='\t' '
     FILENAME == ARGV[1] { arch[$1] = $6; next }
-    { if ($2 == "") $2 = arch[$1]; print }
-  ' "$WORK/packages" -
+    FILENAME == ARGV[2] { troubled[$1] = 1; next }
+    $2 == "" { $2 = arch[$1] }
+    $1 in troubled { $4 = "half-installed" }
+    { print }
+  ' "$WORK/packages" "$WORK/troubled" -
 }
 
 # ---- refreshing
@@ -1084,6 +1094,7 @@ transaction \"\$@\"" "$SCRIPT_NAME" "$DATABASE" "$WORK/db/sync" "$WORK/packages"
   code=$?
   if ((code != 0)); then name_dead_lock; fi
   warn_of_scripts
+  sed -nE 's/^error: problem occurred while [a-z]+ (.*)$/\1/p' "$WORK/out" >"$WORK/troubled"
   return "$code"
 }
 
@@ -1127,6 +1138,8 @@ transaction() {
   "$@" 2>&1 9<&-
   code=$?
 
+  # Stopped by a signal, it says so and calls that a success. What follows the last package did not come then.
+  if ((code == 0)) && grep -qE '^(Interrupt|Hangup) signal received' /proc/self/fd/1; then code=1; fi
   # A pacman that was stopped leaves its lock.
   if ((code != 0)) && ! holder_of "$database/db.lck" >/dev/null; then rm -f "$database/db.lck"; fi
   if [[ $before == "$(find "$database/local" -mindepth 1 -maxdepth 1 -printf '%f %i\n' | sort)" ]]; then

@@ -97,7 +97,7 @@ export function testFetching(): void {
     expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1' })
   })
 
-  test('a disk that is too small for the files is 107', async () => {
+  test('a disk that is too small for the files is 107, or 104 if the administrator wants it unchecked', async () => {
     await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha', 'pb-beta'))
     await host.publish([
       ...packagesAt('2.0', 'pb-alpha'),
@@ -109,5 +109,17 @@ export function testFetching(): void {
     expect(report.error).toContain('/srv/small')
     expect(code).toBe(107)
     expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1', 'pb-beta': '1.0-1' })
+
+    await host.write('/etc/pacman.conf', (await host.read('/etc/pacman.conf')).replace('CheckSpace\n', ''))
+    const unchecked = await host.patch()
+    expect(unchecked.code).toBe(104)
+    // pacman itself takes it for installed.
+    expect(await host.versions()).toEqual({ 'pb-alpha': '2.0-1', 'pb-beta': '2.0-1' })
+    expect(unchecked.report.failed).toMatchObject([{ package: 'pb-beta', state: 'half-installed' }])
+    await host.must(['umount', '/srv/small'])
+    const again = await host.patch()
+    expect(again.code).toBe(0)
+    expect(lines(again.report.upgraded)).toEqual(['pb-alpha 2.0-1 2.0-1', 'pb-beta 2.0-1 2.0-1'])
+    expect(await host.read('/srv/small/file')).toHaveLength(500_000)
   })
 }

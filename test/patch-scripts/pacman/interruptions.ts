@@ -11,6 +11,9 @@ import { DATABASE, lines, type PacmanSubject, pacmanWith } from './run.ts'
 
 const FILES = 4000
 
+/** Reports to one FIFO and waits for another, where they are. */
+const GATE = 'if [ -p /run/pb-gate ]; then echo >/run/pb-started; read -r go </run/pb-gate; fi'
+
 const big = (version: string): FamilyPackage => {
   const numbers = Array.from({ length: FILES }, (_, index) => index)
   // Of two versions, each has files that the other has not.
@@ -50,9 +53,8 @@ async function withBig(): Promise<PacmanSubject> {
   const host = await pacmanWith([...packagesAt('1.0', 'pb-alpha', 'pb-zeta'), big('1.0')])
   await host.write('/etc/pb-changed', 'ours')
   await host.must(['pacman', '-D', '--asdeps', 'pb-big'])
-  const gate = 'if [ -p /run/pb-gate ]; then echo >/run/pb-started; read -r go </run/pb-gate; fi'
   await host.publish([
-    { name: 'pb-alpha', version: '2.0', groups: ['pb-group'], postinstall: gate },
+    { name: 'pb-alpha', version: '2.0', groups: ['pb-group'], postinstall: GATE },
     big('2.0'),
     ...packagesAt('2.0', 'pb-zeta'),
   ])
@@ -137,6 +139,30 @@ export function testInterruptions(): void {
     expect((await host.patch()).code).toBe(0)
     await expectWhole(host)
   })
+
+  test.for(['SIGINT', 'SIGTERM'] as const)(
+    'what should have followed an upgrade that %s stopped comes with the next run',
+    async (signal, { expect }) => {
+      await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha'))
+      const trigger = '[Trigger]\nOperation = Upgrade\nType = Package\nTarget = *\n'
+      const action = '[Action]\nWhen = PostTransaction\nExec = /usr/bin/touch /etc/pb-followed\n'
+      await host.write('/usr/share/libalpm/hooks/pb.hook', trigger + action)
+      await host.publish([{ name: 'pb-alpha', version: '2.0', postinstall: GATE }])
+      await host.must(['mkfifo', '/run/pb-started', '/run/pb-gate'])
+      const ended = host.finished(host.spawn([pacman.script]))
+      await host.read('/run/pb-started')
+      for (const [pid, name] of await host.processes()) if (name === 'pacman') process.kill(pid, signal)
+      await host.write('/run/pb-gate', 'go\n')
+      expect((await ended).code).toBe(104)
+      expect(existsSync(join(host.root, 'etc/pb-followed'))).toBe(false)
+      expect(existsSync(join(host.root, DATABASE, 'db.lck'))).toBe(false)
+      await host.must(['rm', '/run/pb-gate'])
+      const { code, report } = await host.patch()
+      expect([code, ...lines(report.upgraded)]).toEqual([0, 'pb-alpha 2.0-1 2.0-1'])
+      expect(existsSync(join(host.root, 'etc/pb-followed'))).toBe(true)
+      expect((await host.patch()).code).toBe(2)
+    },
+  )
 
   test('an upgrade that outlived its script is waited for like any other', async () => {
     await using host = await withBig()
