@@ -7,7 +7,7 @@ import { collectFacts, machineIdentity } from './facts.ts'
 import { KEYS_MAX, keyFromRaw, type StoredKey, storedKey, type TrustedKey } from './keys.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
 import { type PolicyPlace, readPolicy } from './policy.ts'
-import { ensureFolder, readJson, statePaths, writeJson } from './state.ts'
+import { Enrolment, ensureFolder, readJson, statePaths, writeJson } from './state.ts'
 import { backoffOf, type Timings } from './timings.ts'
 import type { Transport } from './transport.ts'
 import { keyLines, openTrust } from './trust.ts'
@@ -37,7 +37,10 @@ export type RegisterOptions = {
   stateDir: string
   /** Without one, a person approves a device code. */
   token?: string
-  /** Of an operator. With any, the server's own keys are not accepted. */
+  /**
+   * Of an operator. With any, the server's own keys are not accepted; without, those of an earlier registration
+   * still count.
+   */
   trustedKeys: TrustedKey[]
   policy: PolicyPlace
   force: boolean
@@ -52,6 +55,7 @@ export const register = async (options: RegisterOptions): Promise<string> => {
   const paths = statePaths(stateDir)
   if (existsSync(paths.enrolment) && !force)
     throw new AgentError(`${stateDir} is enrolled already; add --force to enrol this machine anew.`)
+  const offlineKeys = trustedKeys.length > 0 ? trustedKeys.map(storedKey) : earlierKeys(paths.enrolment)
   const local = readPolicy(policy)
   ensureFolder(stateDir)
   const transport = pocketbaseTransport({ origin: server, timings })
@@ -72,13 +76,13 @@ export const register = async (options: RegisterOptions): Promise<string> => {
     say(`and approve the code ${device.user_code}. Waiting for it ...`)
   }
   // Without an offline key it will be the server's, which comes with the answer; each heartbeat says it again.
-  const key_guard = trustedKeys.length > 0 || local.keys ? 'offline' : 'server'
+  const key_guard = offlineKeys.length > 0 || local.keys ? 'offline' : 'server'
   const guards = { key_guard, policy_mode: local.mode }
   const body = { action: 'register', ...facts, ...guards, ...proof, enrol_key: enrolling.enrol_key }
   const until = token ? Date.now() + timings.requestMs : (device?.expires_at ?? 0)
   const answer = await enrol(transport, { ...body, machine_id: identity.machine_id }, until, timings, say)
   // Offline is what was named here alone, whatever the server calls its keys.
-  const signing_keys = [...trustedKeys.map(storedKey), ...serverKeys(answer.signing_keys ?? [])]
+  const signing_keys = [...offlineKeys, ...serverKeys(answer.signing_keys ?? [])]
   for (const line of keyLines(openTrust(policy, signing_keys)().keys))
     say(`Scripts are checked against ${line}.`)
   writeJson(paths.token, { refresh_token: answer.refresh_token })
@@ -91,6 +95,15 @@ export const register = async (options: RegisterOptions): Promise<string> => {
   })
   rmSync(paths.enrolling, { force: true })
   return answer.agent_id
+}
+
+/** Whoever registers a host anew does not mean to hand it to its server. */
+const earlierKeys = (file: string): StoredKey[] => {
+  try {
+    return (readJson(file, Enrolment)?.signing_keys ?? []).filter(({ kind }) => kind === 'offline')
+  } catch (error) {
+    throw new AgentError(`${reasonOf(error)} Name its offline key with --trusted-key, or remove the file.`)
+  }
 }
 
 export const serverKeys = (answered: readonly { public_key: string }[]): StoredKey[] =>

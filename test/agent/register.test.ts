@@ -126,6 +126,34 @@ test('with --trusted-key those keys count, and status shows them', async () => {
   expect(status.output).toMatch(/policy +full \(no file \/etc\/patchbase-agent\/policy\.json\)/)
 })
 
+test('--force alone does not hand a host with an offline key to the server', async () => {
+  await using server = await StandIn.start()
+  using state = stateFolder()
+  const [first, second] = [scriptKey('offline'), scriptKey('offline')]
+  const file = join(state.folder, 'key.pem')
+  const kinds = () =>
+    (JSON.parse(state.read('agent.json')).signing_keys as { id: string; kind: string }[])
+      .filter(({ kind }) => kind === 'offline')
+      .map(({ id }) => id)
+  writeFileSync(file, first.pem)
+  expect(await register(server.url, state.folder, '--token', 'enrol-me', '--trusted-key', file).exit()).toBe(
+    0,
+  )
+  const again = register(server.url, state.folder, '--token', 'enrol-me', '--force')
+  expect(await again.exit()).toBe(0)
+  expect(again.output).toMatch(new RegExp(`${first.id}, offline key \\(green`))
+  expect(server.seen.at(-1)?.body).toMatchObject({ key_guard: 'offline' })
+  expect(kinds()).toEqual([first.id])
+  writeFileSync(file, second.pem)
+  const replaced = register(server.url, state.folder, '--token', 'enrol-me', '--force', '--trusted-key', file)
+  expect(await replaced.exit()).toBe(0)
+  expect(kinds()).toEqual([second.id])
+  writeFileSync(join(state.folder, 'agent.json'), '{')
+  const unreadable = register(server.url, state.folder, '--token', 'enrol-me', '--force')
+  expect(await unreadable.exit()).toBe(1)
+  expect(unreadable.output).toMatch(/agent\.json cannot be read .* --trusted-key/)
+})
+
 test("a key that the server has is the server's, also as --trusted-key", async () => {
   await using server = await StandIn.start()
   using state = stateFolder()
