@@ -54,7 +54,7 @@ describe.skipIf(!isRoot)('zypper-update.sh (needs root)', { timeout: 60_000 }, (
 
   test('patches come first: what priorities keep from an update is listed and installed', async () => {
     await using host = await createZypperHost(packagesAt('1.0', 'pb-a', 'pb-b'))
-    await host.publish(packagesAt('1.0', 'pb-a'), 'preferred', { settings: 'priority=50' })
+    await host.publish(packagesAt('1.5', 'pb-a'), 'preferred', { settings: 'priority=50' })
     await host.publish(packagesAt('2.0', 'pb-a', 'pb-b'), 'main', {
       patches: [{ name: 'SUSE-2026-1', category: 'security', packages: ['pb-a'] }],
     })
@@ -93,6 +93,8 @@ describe.skipIf(!isRoot)('zypper-update.sh (needs root)', { timeout: 60_000 }, (
 
   test('a patch that cannot be installed is never "nothing to do", and keeps nothing else back', async () => {
     await using host = await createZypperHost(packagesAt('1.0', 'pb-a', 'pb-b', 'pb-stuck', 'pb-rival'))
+    // By priority alone pb-a would stay as it is.
+    await host.publish(packagesAt('1.0', 'pb-a'), 'preferred', { settings: 'priority=50' })
     await host.publish(
       [...packagesAt('2.0', 'pb-a', 'pb-b'), { name: 'pb-stuck', version: '2.0', conflicts: ['pb-rival'] }],
       'main',
