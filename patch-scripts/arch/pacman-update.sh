@@ -977,15 +977,11 @@ plan_updates() {
     if ((${#EXCLUDE[@]} > 0)); then simulate_without plan "$WORK/ignored" || return; fi
   elif ((${#EXCLUDE[@]} > 0)) && simulate plan "$WORK/ignored"; then
     # The exclusions are the way out of a conflict.
-    literal_updates >"$WORK/all-plan"
-    cp "$WORK/plan.replaced" "$WORK/all-plan.replaced"
+    literal_updates plan all-plan '!/\[ignored\]$/'
   else
     return 1
   fi
-  if [[ $unheld == false ]]; then
-    cp "$WORK/all-plan" "$WORK/unheld-plan"
-    cp "$WORK/all-plan.replaced" "$WORK/unheld-plan.replaced"
-  fi
+  if [[ $unheld == false ]]; then literal_updates all-plan unheld-plan '/\[ignored\]$/'; fi
   plan_rows "$WORK/plan" >"$WORK/packages"
   plan_rows "$WORK/all-plan" >"$WORK/all"
   plan_rows "$WORK/unheld-plan" >"$WORK/unheld"
@@ -1035,14 +1031,15 @@ leave_out_unknown_repositories() {
   "${CALL[@]}" "${COPY[@]}" -Sl >"$WORK/offered" 2>/dev/null </dev/null
 }
 
-# The plan and every installed package of which there is a newer version, without asking whether they go together.
+# Writes to $WORK/$2 the plan $WORK/$1 and every installed package of which there is a newer version, without asking
+# whether they go together. $3 chooses among them: those that the administrator ignores are marked.
 literal_updates() {
-  cat "$WORK/plan"
-  "${CALL[@]}" "${COPY[@]}" -Qu 2>/dev/null </dev/null | awk -v OFS='\t' '
-    FILENAME == ARGV[1] { planned[$1] = 1; next }
+  "${CALL[@]}" "${COPY[@]}" -Qu 2>/dev/null </dev/null | awk "$3" | awk -v OFS='\t' '
+    FILENAME == ARGV[1] { print; split($0, part, "\t"); planned[part[1]] = 1; next }
     FILENAME == ARGV[2] { if (!($2 in repository)) repository[$2] = $1; next }
     !($1 in planned) { print $1, $4, repository[$1], "" }
-  ' "$WORK/plan" "$WORK/offered" -
+  ' "$WORK/$1" "$WORK/offered" - >"$WORK/$2"
+  cp "$WORK/$1.replaced" "$WORK/$2.replaced"
 }
 
 # Half-installed packages that no update of this run completes.

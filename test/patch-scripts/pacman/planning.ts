@@ -129,21 +129,32 @@ export function testPlanning(): void {
 
   test('a conflict is 106 and nothing is installed, unless the exclusions are the way out', async () => {
     await using host = await pacmanWith([
-      ...packagesAt('1.0', 'pb-alpha', 'pb-lib'),
+      ...packagesAt('1.0', 'pb-alpha', 'pb-held', 'pb-lib'),
       { name: 'pb-foreign', version: '1.0', depends: ['pb-lib = 1.0-1'] },
     ])
-    await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-lib'))
+    await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-held', 'pb-lib'))
     for (const args of [['--dry-run'], [], ['--exclude', 'pb-alpha']]) {
       const { code, report } = await host.patch(args)
       expect(code).toBe(106)
       expect(report.error).toContain("breaks dependency 'pb-lib=1.0-1' required by pb-foreign")
       expect(report.updates_available).toBe(null)
     }
+    await host.write('/etc/pacman.d/holds.conf', 'IgnorePkg = pb-lib pb-held\n')
+    const held = await host.patch(['--dry-run'])
+    expect(held.report.error).toBe(null)
+    expect(lines(held.report.packages)).toEqual(['pb-alpha 1.0-1 2.0-1'])
+    expect(lines(held.report.held)).toEqual(['pb-held 1.0-1 2.0-1', 'pb-lib 1.0-1 2.0-1'])
+    await host.write('/etc/pacman.d/holds.conf', 'IgnorePkg = pb-held\n')
     const { code, report } = await host.patch(['--exclude', 'pb-lib'])
     expect(report.error).toBe(null)
     expect(code).toBe(0)
     expect(lines(report.excluded)).toEqual(['pb-lib 1.0-1 2.0-1'])
-    expect(await host.versions()).toEqual({ 'pb-alpha': '2.0-1', 'pb-foreign': '1.0-1', 'pb-lib': '1.0-1' })
+    expect(lines(report.held)).toEqual(['pb-held 1.0-1 2.0-1'])
+    expect(await host.versions()).toMatchObject({
+      'pb-alpha': '2.0-1',
+      'pb-held': '1.0-1',
+      'pb-lib': '1.0-1',
+    })
     // A package that would push out another: pacman would ask, and is not answered.
     await host.publish([{ name: 'pb-alpha', version: '3.0', conflicts: ['pb-lib'] }])
     for (const args of [['--dry-run'], []]) {
