@@ -4,8 +4,8 @@ readonly EXIT_USAGE=1 EXIT_NOTHING=2 EXIT_REFRESH=101 EXIT_LOCK=102 EXIT_DOWNLOA
 readonly EXIT_INTERRUPTED=105 EXIT_CONFLICT=106 EXIT_DISK=107 EXIT_STOPPED=108 EXIT_OTHER=109
 
 DRY_RUN=false SECURITY=false LOCK_TIMEOUT=120
-EXCLUDE=() ONLY=() REPOS=()
-WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' SIGNALS=0 FINISHED=false STARTED=0
+EXCLUDE=() ONLY=() REPOS=() NAMES=()
+WORK='' CHILD='' CHILD_MAY_STOP=true STOP_SIGNAL='' SIGNALS=0 FINISHED=false STARTED=0 LOCK_WAITED=0
 UPDATES='' REFRESHED=false REFRESH_ERROR='' ERROR='' FAILURE=0
 
 usage() {
@@ -72,7 +72,7 @@ refuse_unsupported() {
 }
 
 take_value() {
-  local option=$1 value=$2 name names
+  local option=$1 value=$2 name
   if [[ $option == --lock-timeout ]]; then
     [[ $value =~ ^[0-9]{1,5}$ ]] || usage_error "--lock-timeout needs whole seconds from 0 to 99999, not '$value'."
     LOCK_TIMEOUT=$((10#$value))
@@ -81,18 +81,27 @@ take_value() {
   if [[ $option == --repo ]]; then
     [[ $value =~ ^[A-Za-z0-9_][A-Za-z0-9_.:+-]*(,[A-Za-z0-9_][A-Za-z0-9_.:+-]*)*$ ]] ||
       usage_error "--repo: '$value' is not a list of repository names (letters, digits and _.:+-, separated by commas)."
-    IFS=, read -r -a names <<<"$value"
-    REPOS+=("${names[@]}")
+    split_names "$value"
+    REPOS+=("${NAMES[@]}")
     return
   fi
   # Validated before it is split: a newline or an empty item would get lost in splitting.
   [[ $value =~ ^[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*(,[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*)*$ ]] ||
     usage_error "$option: '$value' is not a list of package names (letters, digits and @._+:~- with * as wildcard, separated by commas)."
-  IFS=, read -r -a names <<<"$value"
-  for name in "${names[@]}"; do
+  split_names "$value"
+  for name in "${NAMES[@]}"; do
     [[ $name == *[!*]* ]] || usage_error "$option: '$name' would match every package. Name packages."
   done
-  if [[ $option == --exclude ]]; then EXCLUDE+=("${names[@]}"); else ONLY+=("${names[@]}"); fi
+  if [[ $option == --exclude ]]; then EXCLUDE+=("${NAMES[@]}"); else ONLY+=("${NAMES[@]}"); fi
+}
+
+# Not by a here-string: for that an older bash needs room in /tmp, and without it goes on as if nothing had been said.
+split_names() {
+  local IFS=,
+  set -f
+  # shellcheck disable=SC2206
+  NAMES=($1)
+  set +f
 }
 
 leave_quietly() {
@@ -122,14 +131,22 @@ warn() {
 on_signal() {
   STOP_SIGNAL=$1
   SIGNALS=$((SIGNALS + 1))
-  # A transaction that has begun must end by itself: stopping it leaves packages half installed.
-  if [[ -n $CHILD && $CHILD_MAY_STOP == true ]]; then kill -TERM -- "$CHILD" "-$CHILD" 2>/dev/null; fi
+  stop_child
+}
+
+# A transaction that has begun must end by itself: stopping it leaves packages half installed.
+stop_child() {
+  local signal=TERM
+  [[ -n $CHILD && $CHILD_MAY_STOP == true ]] || return 0
+  # It was told before, and goes on.
+  ((SIGNALS < 2)) || signal=KILL
+  kill -"$signal" -- "$CHILD" "-$CHILD" 2>/dev/null
   return 0
 }
 
 leave_if_stopped() {
   [[ -n $STOP_SIGNAL ]] || return 0
-  fail "$EXIT_STOPPED" "Stopped by SIG$STOP_SIGNAL before anything was installed."
+  fail "$EXIT_STOPPED" "Stopped by SIG$STOP_SIGNAL before any update was installed."
   finish "$FAILURE"
 }
 
@@ -156,6 +173,8 @@ run_shown() {
   [[ -z $STOP_SIGNAL || $CHILD_MAY_STOP == false ]] || return "$EXIT_STOPPED"
   setsid "$@" </dev/null >"$WORK/out" 2>"$WORK/err" 3>&- &
   CHILD=$!
+  # A signal may have come before the child had a name.
+  if [[ -n $STOP_SIGNAL ]]; then stop_child; fi
   setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/out" </dev/null >&3 2>/dev/null &
   out=$!
   setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/err" </dev/null >&2 3>&- &
@@ -171,22 +190,29 @@ run_shown() {
 pause() {
   setsid sleep "$1" </dev/null >/dev/null 2>&1 3>&- &
   CHILD=$!
+  if [[ -n $STOP_SIGNAL ]]; then stop_child; fi
   wait_for "$CHILD"
   CHILD=''
 }
 
+# Once packages change, what looks like a lock's refusal is the output of one of their scripts.
+refused() { lock_refused && ! has_begun; }
+
 # Tries again while another process holds a lock. No manager's own waiting could be stopped by a signal without
 # the risk of stopping a transaction, and some of them never wait, or wait for ever.
 run_when_unlocked() {
-  local deadline=$(($(uptime_centiseconds) + 100 * LOCK_TIMEOUT)) code told=false
+  local code since told=false
   while :; do
+    since=$(uptime_centiseconds)
     run_shown "$@"
     code=$?
-    ((code != 0)) && lock_refused || return "$code"
-    (($(uptime_centiseconds) < deadline)) && [[ -z $STOP_SIGNAL ]] || return "$code"
+    ((code != 0)) && refused || return "$code"
+    # All commands of a run share the time there is for waiting.
+    ((LOCK_WAITED < 100 * LOCK_TIMEOUT)) && [[ -z $STOP_SIGNAL ]] || return "$code"
     [[ $told == true ]] || say "Waiting for another package manager, at most $LOCK_TIMEOUT seconds."
     told=true
     pause 1
+    LOCK_WAITED=$((LOCK_WAITED + $(uptime_centiseconds) - since))
     [[ -z $STOP_SIGNAL ]] || return "$code"
   done
 }
@@ -206,6 +232,7 @@ lock_error() {
 fail_by_messages() {
   local code words
   code=$(exit_code_for "$1")
+  if ((code == EXIT_LOCK)) && has_begun; then code=$1; fi
   words=$(messages)
   if ((code == EXIT_LOCK)); then fail "$code" "$(lock_error)"; else fail "$code" "$2${words:+ $words}"; fi
 }
@@ -256,6 +283,8 @@ apply() {
   say '' && say '=== Downloading ==='
   download_updates
   code=$?
+  require_room
+  ((FAILURE == 0)) || return
   CHILD_MAY_STOP=false
   leave_if_stopped
   if ((code != 0)); then
@@ -267,10 +296,15 @@ apply() {
   code=$?
   CHILD_MAY_STOP=true
   # Refused by a lock: nothing has begun, so a signal that ended the waiting stops us in time.
-  if ((code != 0)) && lock_refused; then leave_if_stopped; fi
+  if ((code != 0)) && refused; then leave_if_stopped; fi
   [[ -z $STOP_SIGNAL ]] || say "SIG$STOP_SIGNAL came during the installation, which was left to end."
   ((code == 0)) || fail_by_messages "$EXIT_TRANSACTION" 'The updates could not all be installed.'
+  # A signal has nothing left to stop, and would only take the judges away.
+  trap '' TERM INT HUP
   judge
+  (($(cat "$WORK/upgraded" "$WORK/failed" | wc -l) == $(wc -l <"$WORK/packages"))) || {
+    fail "$EXIT_TRANSACTION" 'What became of the packages could not be told: ask the package database.'
+  }
   [[ -s $WORK/failed ]] && fail "$EXIT_TRANSACTION" 'Not every package reached its new version.'
   return 0
 }
@@ -278,9 +312,11 @@ apply() {
 # What became of each planned package: the package database is asked, the manager's code is not believed.
 judge() {
   installed_rows >"$WORK/after"
-  awk -F '\t' -v dir="$WORK" '
+  awk -F '\t' -v OFS='\t' -v dir="$WORK" '
     FILENAME == ARGV[1] {
       known[$1 "\t" $2] = $4
+      version[$1 "\t" $2] = $3
+      times[$1 "\t" $2]++
       if ($4 == "installed") done[$1 "\t" $2 "\t" $3] = 1
       next
     }
@@ -288,8 +324,15 @@ judge() {
       name = $1
       sub(/:[a-z0-9-]+$/, "", name)
       if ((name "\t" $6 "\t" $3) in done) { print > (dir "/upgraded"); next }
+      key = name "\t" $6
+      # Somebody published or installed a newer one meanwhile.
+      if (times[key] == 1 && known[key] == "installed" && version[key] != $2) {
+        $3 = version[key]
+        print > (dir "/upgraded")
+        next
+      }
       for (i = NF; i < 9; i++) $0 = $0 "\t"
-      print $0 "\t" known[name "\t" $6] > (dir "/failed")
+      print $0 "\t" known[key] > (dir "/failed")
     }
   ' "$WORK/after" "$WORK/packages"
   say '' && say '=== Result ==='
@@ -307,8 +350,9 @@ uptime_centiseconds() {
 
 print_json() {
   # Values travel by environment: awk's -v would interpret backslashes in them.
-  J_FOLDER=$WORK J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_REBOOT=$1 J_REASON=$2 J_SERVICES=$3 J_TIME=$4 \
-    J_REFRESHED=$REFRESHED J_REFRESH_ERROR=$REFRESH_ERROR J_AGE=$5 J_MANAGER=$MANAGER J_VERSION=$6 J_ERROR=$ERROR \
+  # Linux takes 128 KiB of each, and nobody reads so much.
+  J_FOLDER=$WORK J_UPDATES=$UPDATES J_DRY_RUN=$DRY_RUN J_REBOOT=$1 J_REASON=${2:0:1000} J_SERVICES=$3 J_TIME=$4 \
+    J_REFRESHED=$REFRESHED J_REFRESH_ERROR=${REFRESH_ERROR:0:4000} J_AGE=$5 J_MANAGER=$MANAGER J_VERSION=${6:0:100} J_ERROR=${ERROR:0:4000} \
     awk '
     function quote(text, out, i, c) {
       if (text !~ /[\\"\001-\037\177]/) return "\"" text "\""
@@ -319,7 +363,9 @@ print_json() {
       return "\"" out "\""
     }
     function text_or_null(text) { return text == "" ? "null" : quote(text) }
-    function number_or_null(text) { return text == "" ? "null" : text }
+    # What a repository says of a size is text like any other.
+    function number_or_null(text) { return text ~ /^[0-9]+$/ ? text : "null" }
+    function boolean_or_null(text) { return text == "true" || text == "false" ? text : "null" }
     function flag_or_null(value) { return value == "" ? "null" : value == 1 ? "true" : "false" }
     function list(text, part, count, i, out) {
       count = split(text, part, " ")
@@ -366,7 +412,7 @@ print_json() {
       rows("upgraded")
       rows("failed")
       lines("warnings")
-      printf ",\"reboot_required\":%s,\"reboot_reason\":%s", number_or_null(ENVIRON["J_REBOOT"]), text_or_null(ENVIRON["J_REASON"])
+      printf ",\"reboot_required\":%s,\"reboot_reason\":%s", boolean_or_null(ENVIRON["J_REBOOT"]), text_or_null(ENVIRON["J_REASON"])
       if (ENVIRON["J_SERVICES"] == "known") lines("services_to_restart")
       else printf ",\"services_to_restart\":null"
       printf ",\"execution_time\":%s", ENVIRON["J_TIME"]
@@ -375,14 +421,19 @@ print_json() {
       printf ",\"manager\":%s,\"manager_version\":%s}", quote(ENVIRON["J_MANAGER"]), text_or_null(ENVIRON["J_VERSION"])
       printf ",\"error\":%s}\n", text_or_null(ENVIRON["J_ERROR"])
     }
-  ' </dev/null | iconv -c -f UTF-8 -t UTF-8
+  ' </dev/null | only_utf8
 }
+
+# JSON is UTF-8; names of services and words of managers need not be.
+only_utf8() { if command -v iconv >/dev/null; then iconv -c -f UTF-8 -t UTF-8; else cat; fi; }
 
 # Prints the JSON line, removes our own files and ends with code $1.
 finish() {
   local code=$1 reboot='' reason='' services='' age='' version='' now
   trap '' TERM INT HUP
   FINISHED=true
+  # The line before may have no end: a stopped command's last word.
+  ((code == EXIT_USAGE)) || say ''
   if ((code != EXIT_USAGE)) && [[ -n $WORK ]] && command -v "$MANAGER_COMMAND" >/dev/null; then
     IFS=$'\t' read -r reboot reason < <(reboot_state)
     if services_to_restart >"$WORK/services_to_restart" 2>/dev/null; then services=known; fi
@@ -401,20 +452,47 @@ on_exit() {
   [[ $FINISHED == true ]] || { fail "$EXIT_OTHER" 'The script ended unexpectedly.'; finish "$FAILURE"; }
 }
 
+readonly ROOM_KILOBYTES=65536
+
 make_work_folder() {
-  local stale pid name prefix=/run/patchbase-${SCRIPT_NAME%.sh}
+  local stale pid place name=patchbase-${SCRIPT_NAME%.sh}
   # Left by a run that was killed; it holds nothing but copies.
-  for stale in "$prefix".[0-9]*; do
-    pid=${stale#"$prefix".}
+  for stale in /run/"$name".[0-9]* /var/tmp/"$name".[0-9]*; do
+    pid=${stale#*"$name".}
     [[ ! -d $stale ]] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$stale"
   done
-  WORK=$(mktemp -d "$prefix.$$.XXXXXX" 2>/dev/null || mktemp -d) || {
-    WORK=''
-    fail "$EXIT_DISK" 'No temporary folder could be made in /run or /tmp.'
+  for place in /run /var/tmp; do
+    (($(df -Pk "$place" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }') >= ROOM_KILOBYTES)) || continue
+    WORK=$(mktemp -d "$place/$name.$$.XXXXXX" 2>/dev/null) && break
+  done
+  [[ -n $WORK ]] || {
+    fail "$EXIT_DISK" "A temporary folder needs $((ROOM_KILOBYTES / 1024)) MB in /run or /var/tmp, and there is no room for it."
     finish "$FAILURE"
   }
   for name in packages excluded held upgraded failed warnings notes sizes out err; do : >"$WORK/$name"; done
   printf '%s\n' ${EXCLUDE[@]+"${EXCLUDE[@]}"} >"$WORK/exclusions"
+}
+
+# A full disk would make every list an empty one, and "no updates" of it. Nothing of ours is removed before the end, so
+# that what still has room now had it all the time.
+require_room() {
+  if ! printf '%65536d' 0 2>/dev/null >"$WORK/probe" || [[ ! -e $WORK/packages || $(wc -c <"$WORK/probe") != 65536 ]]; then
+    : >"$WORK/packages"
+    UPDATES=''
+    fail "$EXIT_DISK" "The temporary folder $WORK is full or gone."
+  fi
+}
+
+# Without one of these there would be no honest answer, so the answer is made without any of them.
+require_tools() {
+  local tool
+  for tool in awk cat cp cut date df find grep head mktemp mv paste rm sed setsid sort tail tr wc xargs; do
+    command -v "$tool" >/dev/null && continue
+    FINISHED=true
+    printf '%s was not found, and this script needs it.\n' "$tool" >&2
+    printf '{"updates_available":null,"packages":[],"dry_run":%s,"evidence":{"refreshed":false},"error":"%s was not found, and this script needs it."}\n' "$DRY_RUN" "$tool"
+    exit "$EXIT_OTHER"
+  done
 }
 
 main() {
@@ -426,6 +504,7 @@ main() {
   umask 022
   STARTED=$(uptime_centiseconds)
   trap on_exit EXIT
+  require_tools
   parse_arguments "$@"
   if ((EUID != 0)); then usage_error 'This script must run as root.'; fi
   trap 'on_signal TERM' TERM
@@ -448,6 +527,9 @@ main() {
   if [[ $DRY_RUN == false && $FAILURE == 0 ]]; then repair; fi
   find_updates
   leave_if_stopped
+  require_room
+  # Nothing known is not the same as nothing there.
+  [[ $REFRESHED == true || -s $WORK/packages ]] || UPDATES=''
   show_updates
   if [[ $DRY_RUN == false && $FAILURE == 0 ]] && ! refuse_to_apply && [[ -s $WORK/packages ]]; then apply; fi
   ((FAILURE == 0)) || finish "$FAILURE"
