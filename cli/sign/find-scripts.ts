@@ -8,6 +8,9 @@ export type ScriptFile = { path: string; name: string; family: Family }
 
 const PATCH_SCRIPTS = new URL('../../patch-scripts', import.meta.url).pathname
 
+/** On a terminal such a name could pass for another line. */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
+
 /**
  * The scripts that the paths name, each with its family; of a folder its `*.sh`, or those of its family folders. Throws
  * StartError, naming the path and the remedy.
@@ -23,8 +26,12 @@ export async function findScripts(
     })
     const files = about.isDirectory() ? await scriptsIn(path) : [path]
     if (files.length === 0) throw new StartError(`There is no script (*.sh) in ${path}; name another folder.`)
-    for (const file of files)
-      found.push({ path: file, name: basename(file), family: family ?? familyOf(file) })
+    for (const file of files) {
+      const name = basename(file)
+      if (UNSEEN.test(name))
+        throw new StartError(`The name of a script has what is not seen: ${JSON.stringify(name)}; rename it.`)
+      found.push({ path: file, name, family: family ?? familyOf(file) })
+    }
   }
   return found
 }

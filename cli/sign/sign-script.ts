@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import {
   MANIFEST_ENDING,
   parseManifest,
@@ -57,7 +57,9 @@ async function lastSequence(path: string): Promise<number> {
 async function replace(file: string, content: string): Promise<void> {
   const fresh = `${file}.new`
   {
-    await using handle = await open(fresh, 'w', 0o644)
+    // A link that lies there could name any file of the operator's.
+    await rm(fresh, { force: true })
+    await using handle = await open(fresh, 'wx', 0o644)
     await handle.writeFile(content)
     await handle.sync()
   }

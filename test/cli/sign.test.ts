@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { tempFolder } from '../support/embedded.ts'
@@ -104,6 +113,26 @@ describe('sign', () => {
     const refused = await sign(['sign', '--key', key, script])
     expect(refused).toMatchObject({ code: 1, stdout: '' })
     expect(refused.stderr).toMatch(/apt-update\.sh\.manifest is not JSON, .* remove the file/)
+  })
+
+  it('writes into no file that a link beside the script names, and takes no name that hides what it is', async () => {
+    const key = await keygen()
+    writeFileSync(at('precious'), 'of somebody')
+    for (const ending of ['manifest.new', 'sig.new', 'sig'])
+      symlinkSync(at('precious'), `${script}.${ending}`)
+    expect(await sign(['sign', '--key', key, script])).toMatchObject({ code: 0 })
+    expect(read('precious')).toBe('of somebody')
+    expect(lstatSync(`${script}.sig`).isFile()).toBe(true)
+    expect(await sign(['verify', '--key', `${key}.pub`, script])).toMatchObject({ code: 0 })
+    writeFileSync(at('scripts', 'debian', 'x: ok\n\u001b[2Ky.sh'), '#!/bin/bash\n')
+    for (const args of [
+      ['sign', '--key', key, at('scripts')],
+      ['verify', '--key', `${key}.pub`, at('scripts')],
+    ]) {
+      const refused = await sign(args)
+      expect(refused).toMatchObject({ code: 1, stdout: '' })
+      expect(refused.stderr).toMatch(/"x: ok\\n\\u001b\[2Ky\.sh"; rename it/)
+    }
   })
 
   it('takes a version of the family, a family by name, and a key with a passphrase', async () => {
