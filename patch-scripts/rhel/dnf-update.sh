@@ -909,7 +909,8 @@ refresh() {
 # updates are for security.
 NOTICES=false
 read_repositories() {
-  local id published
+  local id published digit='[0-9a-f]' hash
+  hash=$(printf "$digit%.0s" {1..16})
   ask "${CACHED[@]}" '--setopt=*.skip_if_unavailable=1' -v repolist enabled
   awk -v OFS='\t' '
     /^Repo-id *:/ { id = $3; sub(/\/.*/, "", id) }
@@ -917,8 +918,8 @@ read_repositories() {
   ' "$WORK/out" >"$WORK/dates"
   while IFS=$'\t' read -r id published; do
     printf '%s\t%s\n' "$id" "$(date -d "$published" +%s 2>/dev/null)"
-    # -quit would make find succeed without a match.
-    if [[ -n $(find "$CACHE" -name repomd.xml \( -regex ".*/$id-[0-9a-f]*/repodata/repomd.xml" -o -path "*/$id/repomd.xml" \) \
+    # dnf adds a hash to the name of the folder.
+    if [[ -n $(find "$CACHE" -name repomd.xml \( -path "*/$id-$hash/repodata/*" -o -path "*/$id/*" \) \
       -exec grep -l 'type="updateinfo"' {} + 2>/dev/null) ]]; then NOTICES=true; fi
   done <"$WORK/dates" >"$WORK/repositories"
 }

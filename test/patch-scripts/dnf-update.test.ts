@@ -71,7 +71,7 @@ describe.skipIf(!isRoot)('dnf-update.sh (needs root)', { timeout: 60_000 }, () =
     await host.must(['stat', '/proc/1'])
     for (const version of ['5.1', '5.2']) {
       await host.publish([kernel(version)])
-      await host.must(['dnf', '-y', 'install', `kernel-${version}`])
+      await host.must(['dnf', '-y', '--refresh', 'install', `kernel-${version}`])
     }
     await host.publish([kernel('5.10')])
     const { code, report } = await patched(host, family)
@@ -177,7 +177,11 @@ describe.skipIf(!isRoot)('dnf-update.sh (needs root)', { timeout: 60_000 }, () =
   test('without the plugin, kernels tell whether a reboot is needed', async () => {
     const running = '5.14.0-1.noarch'
     await using host = await createDnfHost([
-      { name: 'kernel-core', version: '5.14.0', provides: [`kernel-uname-r = ${running}`] },
+      {
+        name: 'kernel-core',
+        version: '5.14.0',
+        provides: ['installonlypkg(kernel)', `kernel-uname-r = ${running}`],
+      },
     ])
     await host.publish(packagesAt('1.0', 'pb-alpha'))
     await host.must(['find', '/usr/lib/python3', '-name', 'needs_restarting.py', '-delete'])
@@ -185,7 +189,7 @@ describe.skipIf(!isRoot)('dnf-update.sh (needs root)', { timeout: 60_000 }, () =
     await host.must(['chmod', '+x', '/usr/local/sbin/uname'])
     const before = await patched(host, family, ['--dry-run'])
     expect(before.report).toMatchObject({ reboot_required: false, reboot_reason: null })
-    await host.publish([{ name: 'kernel-core', version: '5.14.10' }])
+    await host.publish([{ name: 'kernel-core', version: '5.14.10', provides: ['installonlypkg(kernel)'] }])
     const { code, report } = await patched(host, family)
     expect(code).toBe(0)
     expect(report).toMatchObject({
