@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkout, createBox } from './box.ts'
-import type { Family, FamilyHost } from './family.ts'
+import { type Family, type FamilyHost, packagesAt } from './family.ts'
 import { layerOf } from './layers.ts'
 import { serveRepositories } from './repository-server.ts'
 import { rootOf } from './roots.ts'
@@ -160,5 +160,14 @@ export const zypper: Family = {
       ...['/var/lib/rpm/rpmdb.sqlite-shm', '/var/lib/rpm/rpmdb.sqlite-wal'],
     ],
   },
-  createHost: createZypperHost,
+  async createHost(installed) {
+    const host = await createZypperHost(installed)
+    return {
+      ...host,
+      async pretend(names) {
+        await host.install(packagesAt('1.0', ...names))
+        await host.publish(packagesAt('2.0', ...names))
+      },
+    }
+  },
 }
