@@ -63,6 +63,14 @@ export async function createAptHost(installed: FamilyPackage[] = []): Promise<Ap
   }
   const writeSources = () => box.write('/etc/apt/sources.list', `${[...sources.values()].join('\n')}\n`)
 
+  /** Writes packages without content into dpkg's records, as dpkg would. */
+  const record = async (packages: FamilyPackage[]) => {
+    const fields = 'Status: install ok installed\nMaintainer: x\nArchitecture: all\nDescription: x'
+    const entries = packages.map(({ name, version }) => `Package: ${name}\nVersion: ${version}\n${fields}\n`)
+    await appendFile(join(box.root, 'var/lib/dpkg/status'), `\n${entries.join('\n')}\n`)
+    for (const { name } of packages) await box.write(`/var/lib/dpkg/info/${name}.list`, '/.\n')
+  }
+
   const held = (await box.must(['apt-mark', 'showhold'])).split('\n').filter(Boolean)
   if (held.length > 0) await box.must(['apt-mark', 'unhold', ...held])
   const own = opened.move()
@@ -74,11 +82,18 @@ export async function createAptHost(installed: FamilyPackage[] = []): Promise<Ap
     full: (version) => version,
 
     async installDebs(packages) {
+      if (packages.length === 0) return
       const debs = await buildPackages(packages, join(box.root, 'tmp/install'))
       await box.must(['dpkg', '--force-unsafe-io', '-i', ...debs.map((path) => path.slice(box.root.length))])
       await rm(join(box.root, 'tmp/install'), { recursive: true })
     },
-    install: (packages) => host.installDebs(packages.map(debianPackage)),
+    async install(packages) {
+      const plain = packages.filter(isPlain)
+      // Hundreds of them would take dpkg its time.
+      if (plain.length < 50) return host.installDebs(packages.map(debianPackage))
+      await record(plain)
+      await host.installDebs(packages.filter((item) => !isPlain(item)).map(debianPackage))
+    },
 
     async publishDebs(publication, name = 'main') {
       for (const item of publication.packages ?? [])
@@ -132,11 +147,7 @@ export async function createAptHost(installed: FamilyPackage[] = []): Promise<Ap
     },
 
     async pretend(names) {
-      const fields =
-        'Status: install ok installed\nMaintainer: x\nArchitecture: all\nVersion: 1.0\nDescription: x'
-      const entries = names.map((name) => `Package: ${name}\n${fields}\n`)
-      await appendFile(join(box.root, 'var/lib/dpkg/status'), `\n${entries.join('\n')}\n`)
-      for (const name of names) await box.write(`/var/lib/dpkg/info/${name}.list`, '/.\n')
+      await record(names.map((name) => ({ name, version: '1.0' })))
       const described = names.map(
         (name) =>
           `Package: ${name}\nArchitecture: all\nVersion: 2.0\nFilename: pool/${name}.deb\nSize: 7\nSHA256: ${'0'.repeat(64)}\nDescription: x\n`,
@@ -148,6 +159,9 @@ export async function createAptHost(installed: FamilyPackage[] = []): Promise<Ap
   }
   return host
 }
+
+/** Of name and version alone. */
+const isPlain = (item: FamilyPackage): boolean => Object.keys(item).length === 2
 
 function debianPackage(item: FamilyPackage): DebianPackage {
   const { name, version, epoch, depends, config, files, preinstall, postinstall, obsoletes, conflicts } = item

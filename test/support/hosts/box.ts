@@ -15,6 +15,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { finished, type RunResult, ready } from './children.ts'
+import { KEEPER } from './keeper.ts'
 
 const execute = promisify(execFile)
 
@@ -23,43 +25,8 @@ export const isRoot = process.getuid?.() === 0
 
 export const checkout = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 
-// $1: a folder of ours; $2: the lower folders; $3: the file whose lock keeps them in place, or nothing; $4: a layer to
-// begin with, or nothing; $5: more lines; the rest: paths of the machine that must be visible inside.
-const KEEPER = `
-set -e
-folder=$1 lower=$2 lock=$3 layer=$4 lines=$5
-shift 5
-if [ -n "$lock" ]; then exec 9<"$lock"; flock --shared 9; fi
-mkdir "$folder/mounted"
-mount -t tmpfs -o mode=755 tmpfs "$folder/mounted"
-cd "$folder/mounted"
-mkdir upper work root
-if [ -n "$layer" ]; then cp --archive "$layer/." upper; fi
-mount -t overlay overlay -o "lowerdir=$lower,upperdir=$PWD/upper,workdir=$PWD/work" root
-mount -t proc proc root/proc
-mount --rbind /dev root/dev
-for path in "$@"; do
-  if [ -d "$path" ]; then mkdir -p "root$path"; else mkdir -p "root\${path%/*}"; : >>"root$path"; fi
-  mount --bind "$path" "root$path"
-  mount -o remount,bind,ro "root$path"
-done
-eval "$lines"
-echo ready
-read -r end || true
-own=$(readlink /proc/self/ns/mnt)
-for pass in 1 2 3; do
-  for process in /proc/[0-9]*; do
-    [ "$process" != "/proc/$$" ] || continue
-    [ "$(readlink "$process/ns/mnt")" != "$own" ] || kill -KILL "\${process#/proc/}" 2>/dev/null || true
-  done
-done
-cd /
-umount --lazy "$folder/mounted"
-rm -rf --one-file-system "$folder"
-`
-
 export type RunOptions = { env?: Record<string, string>; signal?: AbortSignal; input?: string }
-export type RunResult = { code: number | null; stdout: string; stderr: string }
+export type { RunResult } from './children.ts'
 export type Box = Awaited<ReturnType<typeof createBox>>
 
 export type BoxOptions = {
@@ -217,27 +184,4 @@ async function invisible(root: string): Promise<string[]> {
   const elsewhere: string[] = []
   for (const path of paths) if ((await stat(path)).dev !== dev) elsewhere.push(path)
   return elsewhere
-}
-
-async function ready(child: ChildProcess, line: string, otherwise: string): Promise<void> {
-  let stderr = ''
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => text.includes(line) && resolve())
-    child.once('close', (code) => reject(new Error(`${otherwise} (code ${code}): ${stderr.trim()}`)))
-  })
-}
-
-async function finished(child: ChildProcess): Promise<RunResult> {
-  const result: RunResult = { code: null, stdout: '', stderr: '' }
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    result.stdout += text
-  })
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    result.stderr += text
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  return { ...result, code }
 }

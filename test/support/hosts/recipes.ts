@@ -92,7 +92,7 @@ ${RPM}${NOT_DEBIAN}`,
         'NAME="openSUSE Leap"\nVERSION="15.6"\nID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="15.6"\nPRETTY_NAME="openSUSE Leap 15.6"\n',
     },
     lines: `
-mkdir -p etc/zypp/repos.d etc/products.d
+mkdir -p etc/zypp/repos.d etc/products.d var/lib/zypp var/lib/YaST2
 ${RPM}${NOT_DEBIAN}`,
   },
   pacman: {

@@ -155,7 +155,7 @@ export const zypper: Family = {
     metadata: [
       '/var/cache/zypp',
       // What zypper keeps of every refresh: a number and cookies for servers, and its emptied lock.
-      ...['/var/lib/zypp', '/var/lib/zypp/AnonymousUniqueId', '/var/lib/YaST2', '/run/zypp.pid', '/tmp'],
+      ...['/var/lib/zypp/AnonymousUniqueId', '/var/lib/YaST2/cookies', '/run/zypp.pid', '/tmp'],
       // sqlite's, which even reading changes.
       ...['/var/lib/rpm/rpmdb.sqlite-shm', '/var/lib/rpm/rpmdb.sqlite-wal'],
     ],
