@@ -336,6 +336,24 @@ describe('at the same time', () => {
     }
   })
 
+  it('those of one agent leave connections to everybody else, and too many are put off', async () => {
+    const [flood, other] = [await server.agent(user.token), await server.agent(user.token)]
+    const list = (mark: string) => Array.from({ length: 3000 }, (_, at) => item(`${mark}-${at}`))
+    const flooding = Array.from({ length: 20 }, (_, at) => report(flood, list(`m${at}`)))
+    await Promise.race(flooding)
+    const busy = () =>
+      sql<{ count: number }>(
+        `select count(*)::int as "count" from pg_stat_activity
+         where "query" like 'update "agents" set "packages_hash"%' and "wait_event_type" = 'Lock'`,
+        [],
+      )
+    expect((await busy())[0]?.count).toBeLessThanOrEqual(1)
+    expect((await report(other, [item('bash')])).status).toBe(200)
+    const statuses = (await Promise.all(flooding)).map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([200, 429]))
+    expect((await report(flood, [item('bash')])).status).toBe(200)
+  })
+
   it('an agent that was deleted or revoked after it was let in leaves no packages', async () => {
     const { app } = server.server
     for (const leave of ['DELETE', 'PATCH'] as const) {
