@@ -803,7 +803,30 @@ find_updates() {
   rows_without "$WORK/all-rows" "$WORK/packages" >"$WORK/excluded"
   rows_without "$WORK/unheld-rows" "$WORK/all-rows" >"$WORK/held"
   count_updates
+  tell_kept_back
   if [[ -n $(unfinished) ]]; then printf 'Not completely installed: %s\n' "$(unfinished | paste -sd ' ')" >"$WORK/notes"; fi
+}
+
+# Packages that apt itself keeps back, by no wish of anybody: what they need cannot be had. Ubuntu's phased updates are
+# kept back for a while on purpose, and are not among them.
+tell_kept_back() {
+  local kept
+  awk '
+    /^The following packages have been kept back:/ { inside = 1; next }
+    /^ / { if (inside) for (i = 1; i <= NF; i++) print $i; next }
+    { inside = 0 }
+  ' "$WORK/plan" >"$WORK/kept-back"
+  [[ -s $WORK/kept-back ]] || return 0
+  simulate "$WORK/preferences" "$WORK/phased" -o APT::Get::Always-Include-Phased-Updates=true || : >"$WORK/phased"
+  kept=$(awk '
+    FILENAME == ARGV[4] { if (!($1 in told)) print; next }
+    FILENAME == ARGV[1] { if (/^Inst /) told[$2] = 1; next }
+    { split($0, field, "\t"); told[field[1]] = 1 }
+  ' "$WORK/phased" <(cat "$WORK/held" "$WORK/excluded") <(apt-mark showhold 2>/dev/null </dev/null) "$WORK/kept-back" | paste -sd ' ')
+  [[ -n $kept ]] || return 0
+  warn "apt keeps back what it cannot install with what is here: $kept."
+  # Nobody is up to date by what cannot be installed.
+  if [[ $UPDATES == 0 ]]; then fail "$EXIT_CONFLICT" "There are updates, and none of them can be installed: $kept."; fi
 }
 
 plan_failed() {
