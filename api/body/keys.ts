@@ -1,16 +1,27 @@
-/** Strings in front of a colon, which in JSON are keys. Of what is no JSON, any number. */
-export function writtenKeys(text: string): number {
-  let count = 0
-  for (let start = text.indexOf('"'); start >= 0; ) {
+const [OPEN_LIST, OPEN_OBJECT] = [0x5b, 0x7b]
+
+/**
+ * Strings in front of a colon, which in JSON are keys, and how many lists and objects begin. Of what is no JSON, any
+ * number.
+ */
+export function written(text: string): { keys: number; lists: number } {
+  let keys = 0
+  let lists = 0
+  for (let at = 0; at < text.length; ) {
+    const found = text.indexOf('"', at)
+    const start = found < 0 ? text.length : found
+    for (; at < start; at++) {
+      const code = text.charCodeAt(at)
+      if (code === OPEN_LIST || code === OPEN_OBJECT) lists++
+    }
     let end = text.indexOf('"', start + 1)
     while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
-    if (end < 0) return count
-    let next = end + 1
-    while (' \t\r\n'.includes(text[next] ?? '.')) next++
-    if (text[next] === ':') count++
-    start = text.indexOf('"', end + 1)
+    if (found < 0 || end < 0) break
+    at = end + 1
+    while (' \t\r\n'.includes(text[at] ?? '.')) at++
+    if (text[at] === ':') keys++
   }
-  return count
+  return { keys, lists }
 }
 
 function isEscaped(text: string, quote: number): boolean {

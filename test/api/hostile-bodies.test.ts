@@ -48,6 +48,22 @@ describe('JSON with very many keys', () => {
     expect((await json(many(100_000))).body.message).toBe('Failed to create record.')
   })
 
+  it.each([
+    ['lists', '{"a":[', '[],', '1]}'],
+    ['objects', '{"a":[', '{},', '1]}'],
+    ['levels', '', '[', ''],
+  ])('as little as with very many %s, which take seconds to make', async (_, open, each, close) => {
+    const body = open + each.repeat(8_000_000) + close
+    const start = process.cpuUsage()
+    const answer = await send('/api/agent', { body, headers: { 'content-type': 'application/json' } }, '')
+    const { user, system } = process.cpuUsage(start)
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { message: expect.stringMatching(/200000 lists and objects/) },
+    })
+    expect((user + system) / 1000).toBeLessThan(1000)
+  })
+
   it('nor is the text of a field read that is too long for it', async () => {
     const body = JSON.stringify({ reason: 'x', tags: many(1_500_000) })
     const start = performance.now()
