@@ -759,7 +759,8 @@ mend_records() {
 # shellcheck disable=SC2317  # run in a shell of its own
 begin_work() {
   local lock=$1/db.lck own=$1/patchbase/planned
-  exec 8<"$1"
+  # Where nobody else can open it: a lock on a file that everybody may read is everybody's to hold.
+  (umask 077 && : >>/run/patchbase-pacman.lock) && exec 8>>/run/patchbase-pacman.lock || return
   if flock -n 8 && ! holder_of "$own" >/dev/null && ! holder_of "$lock" >/dev/null; then
     if [[ -e $lock && -e $own && ! $lock -ot $own ]]; then rm -f "$lock"; fi
     [[ -e $lock ]] || return 0
@@ -775,7 +776,7 @@ mend_system() {
   shift
   trap : TERM INT HUP
   begin_work "$database" || return
-  mkdir -p "$own" && : >>"$own/planned" || return
+  mkdir -p -m 700 "$own" && : >>"$own/planned" || return
   set -o noclobber
   if ! { exec 9>"$database/db.lck"; } 2>/dev/null; then
     echo 'error: unable to lock database' >&2
@@ -1008,8 +1009,6 @@ find_updates() {
     return
   fi
   count_updates
-  # What is old can tell of updates, never that there are none.
-  if [[ $REFRESHED == false && $UPDATES == 0 ]]; then UPDATES=''; fi
   note_unfinished
 }
 
@@ -1099,7 +1098,7 @@ transaction \"\$@\"" "$SCRIPT_NAME" "$DATABASE" "$WORK/db/sync" "$WORK/packages"
 # shellcheck disable=SC2317  # run in a shell of its own
 keep_for_recovery() {
   local database=$1 fresh=$2 plan=$3 own=$1/patchbase file
-  mkdir -p "$database/sync" "$own/records" "$own/before" "$own/fresh" || return
+  mkdir -p "$database/sync" && mkdir -p -m 700 "$own" && mkdir -p "$own/records" "$own/before" "$own/fresh" || return
   cp -p "$fresh"/* "$own/fresh/" || return
   for file in "$own"/fresh/*; do
     file=$database/sync/$(basename "$file")

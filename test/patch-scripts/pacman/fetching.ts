@@ -71,6 +71,16 @@ export function testFetching(): void {
     expect(report.evidence.newest_metadata_age_seconds).toBeLessThan(86_400)
   })
 
+  test('old metadata cannot tell that there is nothing to do', async () => {
+    await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha'))
+    await host.publish(packagesAt('1.0', 'pb-alpha'))
+    await host.must(['pacman', '-Sy'])
+    await host.repositories.stop()
+    const { code, report } = await host.patch(['--dry-run'])
+    expect(code).toBe(101)
+    expect(report.updates_available).toBe(null)
+  })
+
   test('a package that is not what the metadata says is 103', async () => {
     await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha', 'pb-beta'))
     await host.publish(packagesAt('2.0', 'pb-alpha', 'pb-beta'))

@@ -182,8 +182,25 @@ export function testInterruptions(): void {
     await host.write('/run/pb-gate', 'go\n')
     const after = await waiting
     expect(after.report.error).toBe(null)
+    // It was planned after the waiting.
+    expect(after.code).toBe(2)
     await host.must(['sh', '-c', 'rm -rf /run/*'])
     await expectWhole(host)
+  })
+
+  test('records that change while they are read are waited for, also by a dry run', async () => {
+    await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha'))
+    await host.publish(packagesAt('2.0', 'pb-alpha'))
+    const rewrite = 'cp -r pb-alpha-1.0-1 ../new && rm -r pb-alpha-1.0-1 && mv ../new pb-alpha-1.0-1'
+    const script = `cd ${DATABASE}/local; exec 9>../db.lck; echo locked; until read -t 0.02 end; do ${rewrite}; done; rm ../db.lck`
+    const child = host.spawn(['bash', '-c', script])
+    await host.ready(child, 'locked', 'pacman could not be locked')
+    const { code, report } = await host.patch(['--dry-run', '--lock-timeout', '1'])
+    expect(code).toBe(102)
+    expect(report.error).toContain(`locked by process ${child.pid} (bash)`)
+    const waiting = host.patch(['--dry-run'])
+    child.stdin?.write('\n')
+    expect((await waiting).report.updates_available).toBe(1)
   })
 
   test('a dead lock that is not ours is named and left alone', async () => {

@@ -179,6 +179,16 @@ export function testPlanning(): void {
     expect(refused.report.error).toContain("removing pb-old breaks dependency 'pb-old' required by pb-app")
     expect((await host.patch(['--exclude', 'pb-old'])).code).toBe(0)
     expect(await host.versions()).toEqual({ 'pb-alpha': '2.0-1', 'pb-app': '1.0-1', 'pb-old': '1.0-1' })
+    // An update of the one that needs it would solve that; without this update, both stay.
+    await host.publish([
+      { name: 'pb-new', version: '1.0', obsoletes: ['pb-old'] },
+      { name: 'pb-app', version: '2.0', depends: ['pb-new'] },
+    ])
+    const kept = await host.patch(['--exclude', 'pb-app'])
+    expect(kept.report.error).toBe(null)
+    expect(names(kept.report.excluded)).toEqual(['pb-app', 'pb-new'])
+    expect((await host.patch()).code).toBe(0)
+    expect(await host.versions()).toEqual({ 'pb-alpha': '2.0-1', 'pb-app': '2.0-1', 'pb-new': '1.0-1' })
   })
 
   test('its own scripts and hooks may fail: the package is upgraded, and a warning names them', async () => {
