@@ -759,8 +759,7 @@ mend_records() {
 # shellcheck disable=SC2317  # run in a shell of its own
 begin_work() {
   local lock=$1/db.lck own=$1/patchbase/planned
-  # Where nobody else can open it: a lock on a file that everybody may read is everybody's to hold.
-  (umask 077 && : >>/run/patchbase-pacman.lock) && exec 8>>/run/patchbase-pacman.lock || return
+  exec 8<"$1"
   if flock -n 8 && ! holder_of "$own" >/dev/null && ! holder_of "$lock" >/dev/null; then
     if [[ -e $lock && -e $own && ! $lock -ot $own ]]; then rm -f "$lock"; fi
     [[ -e $lock ]] || return 0
@@ -776,7 +775,7 @@ mend_system() {
   shift
   trap : TERM INT HUP
   begin_work "$database" || return
-  mkdir -p -m 700 "$own" && : >>"$own/planned" || return
+  mkdir -p "$own" && : >>"$own/planned" || return
   set -o noclobber
   if ! { exec 9>"$database/db.lck"; } 2>/dev/null; then
     echo 'error: unable to lock database' >&2
@@ -1098,7 +1097,7 @@ transaction \"\$@\"" "$SCRIPT_NAME" "$DATABASE" "$WORK/db/sync" "$WORK/packages"
 # shellcheck disable=SC2317  # run in a shell of its own
 keep_for_recovery() {
   local database=$1 fresh=$2 plan=$3 own=$1/patchbase file
-  mkdir -p "$database/sync" && mkdir -p -m 700 "$own" && mkdir -p "$own/records" "$own/before" "$own/fresh" || return
+  mkdir -p "$database/sync" "$own/records" "$own/before" "$own/fresh" || return
   cp -p "$fresh"/* "$own/fresh/" || return
   for file in "$own"/fresh/*; do
     file=$database/sync/$(basename "$file")
