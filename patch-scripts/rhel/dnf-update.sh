@@ -685,7 +685,7 @@ said() { grep -qiE "$1" "$WORK/err" "$WORK/out"; }
 # stay out.
 messages() {
   {
-    grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|all mirrors were|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
+    grep -hiE '^ *(error|config error|problem|warning: %|- |\[errno)|no more mirrors|all mirrors were|is not signed|public key for|curl error|checking of packages via|^file .* conflicts|more space needed' "$WORK/err" "$WORK/out" ||
       tail -n 3 "$WORK/err"
   } | awk '!seen[$0]++ && ++count <= 20' | tr -s '\n\t ' ' ' | cut -c 1-2000 | sed -E 's#://[^/@ ]*@#://#g; s/^ *//; s/ *$//'
 }
@@ -767,20 +767,29 @@ plan_rows() {
   ' "$WORK/installed" "$WORK/sizes" "$WORK/advisories" "$1" | sort_rows
 }
 
-# Whether the name or the name:arch of a row is among the patterns in $WORK/$1; prints the rows that are.
+# Rows of $WORK/$2 (name, architecture, anything) whose name or name:arch is among the patterns in $WORK/$1, and by
+# which of both.
 rows_matching() {
-  awk -F '\t' '
+  awk -F '\t' -v OFS='\t' '
     FILENAME == ARGV[1] && $0 != "" {
       gsub(/[.+^]/, "[&]")
       gsub(/\*/, ".*")
       pattern[++count] = "^(" $0 ")$"
       next
     }
-    FILENAME == ARGV[2] { for (i = 1; i <= count; i++) if ($1 ~ pattern[i] || ($1 ":" $2) ~ pattern[i]) { print; next } }
+    FILENAME == ARGV[2] {
+      how = ""
+      for (i = 1; i <= count; i++) {
+        if ($1 ~ pattern[i]) how = "name"
+        else if (how == "" && ($1 ":" $2) ~ pattern[i]) how = "arch"
+      }
+      if (how != "") print $1, $2, $3, how
+    }
   ' "$WORK/$1" "$WORK/$2"
 }
 
-# A package that is to stay as it is must not be replaced either; `--exclude` keeps away only its own updates.
+# A package that is to stay as it is must not be replaced either. dnf sees to that itself; in yum 3, `--exclude` keeps
+# away only what has that name.
 exclude_replacements() {
   local name
   awk -F '\t' -v OFS='\t' '$6 != "" { count = split($6, old, " "); for (i = 1; i <= count; i++) print old[i], $2, $1 }' \
@@ -799,7 +808,10 @@ find_updates() {
   note_duplicates
   if ((${#ONLY[@]} > 0)); then
     printf '%s\n' "${ONLY[@]}" >"$WORK/only"
-    while IFS= read -r row; do SELECTION+=("$row"); done < <(rows_matching only installed | awk -F '\t' '!seen[$1 "." $2]++ { print $1 "." $2 }')
+    # By its name a package is also found by what replaces it, by name and architecture it is not.
+    while IFS= read -r row; do SELECTION+=("$row"); done < <(
+      rows_matching only installed | awk -F '\t' '{ print $4 == "name" ? $1 : $1 "." $2 }' | sort -u
+    )
     if ((${#SELECTION[@]} == 0)); then
       UPDATES=0
       echo 'None of the packages asked for is installed.' >>"$WORK/notes"

@@ -37,6 +37,8 @@ export function testRpmPromises(family: RpmFamily): void {
       excluded: [{ package: 'pb-other', replaces: ['pb-stays'] }],
     })
     expect(dry.stdout).toContain('  pb-new: 2:1.0-1 (replaces pb-old pb-older)\n')
+    const only = await patched(host, family, ['--dry-run', '--only', 'pb-older'])
+    expect(names(only.report.packages)).toEqual(['pb-new'])
     const { code, report } = await patched(host, family, ['--exclude', 'pb-stay*'])
     expect([code, report.error, names(report.upgraded)]).toEqual([0, null, ['pb-new']])
     expect(await host.versions()).toEqual({ 'pb-new': '2:1.0-1', 'pb-stays': '1.0-1' })
