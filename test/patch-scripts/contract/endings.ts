@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { Family } from '../../support/hosts/family.ts'
-import { gated, names, reportOf, usual } from './run.ts'
+import { gated, names, reportOf, said, usual } from './run.ts'
 
 export function testEndings(family: Family): void {
   test('SIGTERM to the whole group during a transaction lets it end and leaves nothing behind', async () => {
@@ -38,6 +38,21 @@ export function testEndings(family: Family): void {
     expect(reportOf(result).error).toContain('SIGTERM')
     expect(await it.host.versions()).toEqual(it.expected({}))
     expect(await it.holdState()).toEqual(holds)
+    expect(await it.atWork()).toEqual([])
+  })
+
+  test('SIGTERM while somebody else holds the lock stops at once with 108', async () => {
+    await using it = await usual(family)
+    const holder = await it.host.lock()
+    const child = it.start([])
+    const ended = it.host.finished(child)
+    await said(child, 'Waiting for another')
+    child.kill('SIGTERM')
+    const result = await ended
+    expect(result.code).toBe(108)
+    holder.stdin?.end()
+    await once(holder, 'exit')
+    expect(await it.host.versions()).toEqual(it.expected({}))
     expect(await it.atWork()).toEqual([])
   })
 

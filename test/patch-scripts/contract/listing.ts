@@ -9,11 +9,13 @@ export function testListing(family: Family): void {
   const security = traits.security ? false : null
 
   test('a dry run lists exactly what apply would do, sees what is new, and leaves no trace', async () => {
-    await using it = await usual(family)
+    await using it = await subject(family, packagesAt('2.0', 'pb-alpha', 'pb-beta', 'pb-c++.2', 'pb-held'))
     const { host, patch } = it
     const holds = await it.holdState()
+    // A pattern must not become the name of a file that lies where the script runs.
+    await host.write('/pb-bait', '')
     const before = await host.changes(traits.metadata)
-    const { code, stdout, report } = await patch(['--dry-run', '--exclude', 'pb-b*'])
+    const { code, stdout, report } = await patch(['--dry-run', '--exclude', 'pb-b*,pb-c++.2'])
     expect(report.error).toBe(null)
     expect(code).toBe(0)
     const row = async (name: string): Promise<Row> => ({
@@ -30,8 +32,8 @@ export function testListing(family: Family): void {
       updates_available: 1,
       packages: [await row('pb-alpha')],
       dry_run: true,
-      exclusions: ['pb-b*'],
-      excluded: [await row('pb-beta')],
+      exclusions: ['pb-b*', 'pb-c++.2'],
+      excluded: [await row('pb-beta'), await row('pb-c++.2')],
       held: [await row('pb-held')],
       upgraded: [],
       failed: [],
@@ -51,7 +53,7 @@ export function testListing(family: Family): void {
     })
     // The repository was published a day ago.
     expect(Math.abs((report.evidence.newest_metadata_age_seconds ?? 0) - 86_390)).toBeLessThan(60)
-    const head = `=== ${family.title} ===\nDry Run: true\nExcluded Packages: pb-b*\n`
+    const head = `=== ${family.title} ===\nDry Run: true\nExcluded Packages: pb-b*,pb-c++.2\n`
     expect(stdout.startsWith(head)).toBe(true)
     const line = `  pb-alpha: ${host.full('1.0')} → ${host.full('2.0')}\n`
     expect(stdout).toContain(`\n1 packages can be upgraded:\n${line}`)

@@ -62,7 +62,17 @@ export const CONFIG = '/etc/pb-conf.conf'
 
 /** One set for all tests, so that it is installed once. What a test does not publish stays as it is. */
 const INSTALLED: FamilyPackage[] = [
-  ...packagesAt('1.0', 'pb-alpha', 'pb-app', 'pb-beta', 'pb-broken', 'pb-gate', 'pb-held', 'pb-lib'),
+  ...packagesAt(
+    '1.0',
+    'pb-alpha',
+    'pb-app',
+    'pb-beta',
+    'pb-broken',
+    'pb-c++.2',
+    'pb-gate',
+    'pb-held',
+    'pb-lib',
+  ),
   { name: 'pb-conf', version: '1.0', config: { [CONFIG]: 'one\n' } },
 ]
 
