@@ -625,16 +625,24 @@ setting() {
 
 # Makes the locks called $1: the administrator's when $2 is `own`, and the names and patterns in the file $3.
 write_locks() {
-  { [[ $2 != own || ! -f $OWN_LOCKS ]] || cat -- "$OWN_LOCKS"; } >"$WORK/$1.locks"
-  { cat "$WORK/base.conf" && printf '\n[main]\nlocksfile.path = %s\n' "$WORK/$1.locks"; } >"$WORK/$1.conf"
+  { [[ $2 != own || ! -f $OWN_LOCKS ]] || cat -- "$OWN_LOCKS"; } >"$WORK/$1.locks" || return
+  { cat "$WORK/base.conf" && printf '\n[main]\nlocksfile.path = %s\n' "$WORK/$1.locks"; } >"$WORK/$1.conf" || return
   add_locks "$1" package <"$3"
+}
+
+# A configuration that lost its last line, on a full disk, names the administrator's own locks.
+require_own_locks() {
+  [[ $(tail -n 1 "$WORK/$1.conf" 2>/dev/null) == "locksfile.path = $WORK/"*.locks ]] && return 0
+  fail "$EXIT_DISK" "The private locks of this run could not be written to $WORK."
+  return 1
 }
 
 # Adds the names on stdin, packages or patches, to the locks called $1.
 add_locks() {
   local names
   mapfile -t names
-  ((${#names[@]} == 0)) || ask "$1" addlock -t "$2" "${names[@]}"
+  ((${#names[@]} > 0)) || return 0
+  require_own_locks "$1" && ask "$1" addlock --type "$2" -- "${names[@]}"
 }
 
 # ---- running zypper
@@ -742,7 +750,7 @@ has_begun() { grep -qE '^\( *[0-9]+/[0-9]+\) (Installing|Removing)' "$WORK/out";
 lock_holder() {
   local pid
   pid=$(sed -nE 's/.*locked by the application with pid ([0-9]+).*/\1/p' "$WORK/out" "$WORK/err" | head -n 1)
-  if [[ -z $pid ]] && grep -q 'PackageKit' "$WORK/out" "$WORK/err"; then pid=$(pgrep -o packagekitd 2>/dev/null); fi
+  if [[ -z $pid ]] && grep -q 'PackageKit' "$WORK/out" "$WORK/err"; then pid=$(pgrep -u 0 -ox packagekitd 2>/dev/null); fi
   printf '%s' "$pid"
 }
 
@@ -819,7 +827,7 @@ work_out() {
   [[ -s $WORK/patches ]] || return 0
   # A patch is installed whole or not at all, and one that cannot be would keep all the others from being installed.
   # So those that touch what is kept back are locked too; the rest of their packages come as packages.
-  cp "$WORK/$1.conf" "$WORK/$1-patch.conf" && cp "$WORK/$1.locks" "$WORK/$1-patch.locks"
+  cp "$WORK/$1.conf" "$WORK/$1-patch.conf" && cp "$WORK/$1.locks" "$WORK/$1-patch.locks" || return
   sed -i "s|^locksfile.path = $WORK/$1.locks\$|locksfile.path = $WORK/$1-patch.locks|" "$WORK/$1-patch.conf"
   awk -F '\t' '
     FILENAME == ARGV[1] { if ($1 != "to-remove") kept[$2] = 1; next }
@@ -840,7 +848,7 @@ work_out() {
     ' "$WORK/$1.plan" "$WORK/patches" >"$WORK/suspects"
     : >"$WORK/unsolvable-patches"
     while IFS= read -r name <&4; do
-      ask "$1-patch" "${CHOOSE[@]}" --type patch "$name"
+      ask "$1-patch" "${CHOOSE[@]}" --type patch -- "$name"
       if (($? == UNSOLVABLE)); then printf '%s\n' "$name" >>"$WORK/unsolvable-patches"; fi
     done 4<"$WORK/suspects"
     add_locks "$1-patch" patch <"$WORK/unsolvable-patches" && ask "$1-patch" "${PATCH[@]}" --dry-run
@@ -876,7 +884,7 @@ read_patches() {
   [[ -s $WORK/needed-patches ]] || return 0
   local names
   mapfile -t names < <(cut -f 1 "$WORK/needed-patches" | sort -u)
-  ask none patch-info "${names[@]}" || return
+  ask none patch-info -- "${names[@]}" || return
   # What zypper shows for people, as one message. A patch "conflicts" with the versions that lack it.
   awk "$XML"'
     BEGIN { RS = "<"; OFS = "\t" }
@@ -905,13 +913,14 @@ read_patches() {
 # one has it.
 read_fixes() {
   awk -F '\t' '
+    function is_version(text) { return text ~ /^[A-Za-z0-9][A-Za-z0-9._+~^:-]*$/ }
     FILENAME == ARGV[1] { if ($2 == "security") { patched[$3] = patched[$3] " " $4 }; next }
     FILENAME == ARGV[2] { if ($1 in patched) current[$1] = $3; next }
     ($2 in patched) && $1 !~ /^to-(remove|downgrade)/ {
       old = $5 == "" ? current[$2] : $5
       if (old == "") next
       count = split(patched[$2], version, " ")
-      for (i = 1; i <= count; i++) print $2 "\t" $3 "\t" $4 "\t" old "\t" version[i]
+      for (i = 1; i <= count; i++) if (is_version($3) && is_version(version[i])) print $2 "\t" $3 "\t" $4 "\t" old "\t" version[i]
     }
   ' "$WORK/all-patches" "$WORK/installed" "$@" | sort -u >"$WORK/candidates"
   : >"$WORK/fixes"
@@ -939,7 +948,7 @@ write_selection() {
   ' "$WORK/fixes" "$WORK/matching" | sort -u >"$WORK/chosen"
   mapfile -t names <"$WORK/chosen"
   : >"$WORK/needed.plan"
-  if ((${#names[@]} > 0)) && ask none "${CHOOSE[@]}" "${names[@]}"; then summary >"$WORK/needed.plan"; fi
+  if ((${#names[@]} > 0)) && ask none "${CHOOSE[@]}" -- "${names[@]}"; then summary >"$WORK/needed.plan"; fi
   leave_if_stopped
   awk -F '\t' '
     FILENAME == ARGV[1] { wanted[$1] = 1; next }
@@ -1014,7 +1023,11 @@ read_origins() {
   ask none search --details --type package || return
   found_packages >"$WORK/found"
   awk -F '\t' '
-    FILENAME == ARGV[1] { if (!($3 in rank)) { rank[$3] = NR; alias[$3] = $2 }; next }
+    # zypper.conf decides whether it is shown by name or by alias.
+    FILENAME == ARGV[1] {
+      for (i = 2; i <= 3; i++) if (!($i in rank)) { rank[$i] = NR; alias[$i] = $2 }
+      next
+    }
     FILENAME == ARGV[2] {
       key = $1 "\t" $2 "\t" $3
       if (($4 in rank) && (!(key in best) || rank[$4] < rank[best[key]])) best[key] = $4
@@ -1131,18 +1144,18 @@ work_out_plans() {
   if [[ -s $WORK/selection ]]; then
     write_locks unheld nobody "$WORK/selection" && work_out unheld "$WORK/none.plan" || return
   else
-    copy_plan none unheld
+    copy_plan none unheld || return
   fi
   if [[ -f $OWN_LOCKS ]] && grep -q '[^[:space:]]' "$OWN_LOCKS"; then
     write_locks all own "$WORK/selection" && work_out all "$WORK/none.plan" || return
   else
-    copy_plan unheld all
+    copy_plan unheld all || return
   fi
   if [[ -s $WORK/excluding ]]; then
     cat "$WORK/selection" >>"$WORK/excluding"
     write_locks plan own "$WORK/excluding" && work_out plan "$WORK/none.plan" || return
   else
-    copy_plan all plan
+    copy_plan all plan || return
   fi
   set -- "$WORK/plan.plan" "$WORK/all.plan" "$WORK/unheld.plan"
   read_fixes "$@" && read_replaced "$@" && read_origins "$@" && read_sizes
@@ -1152,7 +1165,7 @@ copy_plan() {
   local kind from
   for from in "$1" "$1-patch"; do
     for kind in plan conf locks patched unsolvable; do
-      [[ ! -e $WORK/$from.$kind ]] || cp "$WORK/$from.$kind" "$WORK/$2${from#"$1"}.$kind"
+      [[ ! -e $WORK/$from.$kind ]] || cp "$WORK/$from.$kind" "$WORK/$2${from#"$1"}.$kind" || return
     done
   done
 }
@@ -1193,6 +1206,7 @@ refuse_to_apply() {
 transact() {
   local how=$1 locks=$2 code
   shift 2
+  require_own_locks "$locks" || return
   "$how" env ZYPP_CONF="$WORK/$locks.conf" zypper --non-interactive --no-refresh "$@"
   code=$?
   cat "$WORK/out" "$WORK/err" | sed -nE 's/.*%([a-z]+)\((.*)\) scriptlet failed, (exit status [0-9]+|signal [0-9]+).*/The %\1 script of \2 failed, \3./p' |
@@ -1341,12 +1355,19 @@ services_to_restart() {
   return 0
 }
 
+# Whether $1 is the folder of an enabled repository, as far as they are known.
+in_use() {
+  [[ -s $WORK/repositories ]] || return 0
+  cut -f 2 "$WORK/repositories" | tr / _ | FOLDER=$1 awk '$0 == ENVIRON["FOLDER"] { found = 1 } END { exit !found }'
+}
+
 metadata_age() {
   local folder file newest now
   folder=$(metadata_folder)
   newest=$(
     for file in "$folder"/*/repodata/repomd.xml; do
-      [[ -f $file ]] || continue
+      # A disabled repository leaves its lists behind.
+      if [[ ! -f $file ]] || ! in_use "$(basename "${file%/repodata/*}")"; then continue; fi
       # The revision is a time wherever SUSE publishes; elsewhere the time of the lists counts.
       awk '
         BEGIN { RS = "<" }

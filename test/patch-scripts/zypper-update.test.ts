@@ -229,8 +229,25 @@ describe.skipIf(!isRoot)('zypper-update.sh (needs root)', { timeout: 60_000 }, (
     await using host = await createZypperHost(packagesAt('1.0', 'pb-a'))
     await host.publish(packagesAt('2.0', 'pb-a'))
     await host.publish(packagesAt('2.0', 'pb-a'), 'aside', { settings: 'priority=120' })
+    // zypper shows repositories by name, or as the administrator has it.
+    for (const configuration of ['', '[main]\nshowAlias = yes\n']) {
+      await host.write('/etc/zypp/zypper.conf', configuration)
+      const { report } = await patched(host, '--dry-run')
+      expect(report.packages).toMatchObject([{ repository: 'main', size: await host.size('pb-a') }])
+    }
+  })
+
+  test('a disabled repository says nothing about the age of the lists', async () => {
+    await using host = await createZypperHost(packagesAt('1.0', 'pb-a'))
+    const publishedAt = new Date(Date.now() - 5 * 86_400_000)
+    await host.publish(packagesAt('1.0', 'pb-a'), 'main', { publishedAt })
+    await host.publish(packagesAt('1.0', 'pb-a'), 'off')
+    expect((await patched(host, '--dry-run')).report.evidence.newest_metadata_age_seconds).toBeLessThan(
+      90_000,
+    )
+    await host.must(['zypper', '-n', 'modifyrepo', '--disable', 'off'])
     const { report } = await patched(host, '--dry-run')
-    expect(report.packages).toMatchObject([{ repository: 'main', size: await host.size('pb-a') }])
+    expect(Math.abs((report.evidence.newest_metadata_age_seconds ?? 0) - 5 * 86_400)).toBeLessThan(60)
   })
 
   test('a service that cannot be asked is a failed refresh', async () => {
