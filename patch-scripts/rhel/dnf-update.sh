@@ -563,6 +563,8 @@ readonly NOBEST=(--skip-broken --setopt=best=0)
 
 set_call() {
   CALL=("$MANAGER_COMMAND" --color=never --setopt=exit_on_lock=1 --setopt=clean_requirements_on_remove=0)
+  # The administrator may have chosen less output than is read here.
+  CALL+=(--setopt=debuglevel=2 --setopt=errorlevel=3)
   local name
   if ((${#REPOS[@]} > 0)); then SCOPE=('--disablerepo=*'); fi
   for name in ${REPOS[@]+"${REPOS[@]}"}; do SCOPE+=("--enablerepo=$name"); done
@@ -696,7 +698,7 @@ messages() {
 simulate() {
   local output=$1 code
   shift
-  ask "${CACHED[@]}" "$@" --assumeno upgrade ${SELECTION[@]+"${SELECTION[@]}"}
+  ask "${CACHED[@]}" "$@" --setopt=assumeyes=0 --assumeno upgrade ${SELECTION[@]+"${SELECTION[@]}"}
   code=$?
   # yum 3 saves what it was not allowed to do.
   sed -nE 's|^ yum load-transaction (/[^ ]*/yum_save_tx[^ /]*\.yumtx)$|\1|p' "$WORK/out" | xargs -r rm -f --
@@ -921,13 +923,16 @@ refresh() {
 # updates are for security.
 NOTICES=false
 read_repositories() {
-  local id published digit='[0-9a-f]' hash
+  local id published cache hash digit='[0-9a-f]'
   hash=$(printf "$digit%.0s" {1..16})
-  ask "${CACHED[@]}" '--setopt=*.skip_if_unavailable=1' -v repolist enabled
+  ask "${CACHED[@]}" '--setopt=*.skip_if_unavailable=1' --setopt=debuglevel=6 -v repolist enabled
   awk -v OFS='\t' '
     /^Repo-id *:/ { id = $3; sub(/\/.*/, "", id) }
     /^Repo-updated *:/ { sub(/^[^:]*: */, ""); print id, $0 }
   ' "$WORK/out" >"$WORK/dates"
+  # dnf says itself where it keeps its metadata.
+  cache=$(sed -n 's/^cachedir: //p' "$WORK/out" | head -n 1)
+  CACHE=${cache:-$CACHE}
   while IFS=$'\t' read -r id published; do
     printf '%s\t%s\n' "$id" "$(date -d "$published" +%s 2>/dev/null)"
     # dnf adds a hash to the name of the folder.
@@ -1048,8 +1053,7 @@ services_to_restart() {
 
 # ---- dnf
 
-readonly CACHE=/var/cache/dnf
-VERSION=''
+CACHE=/var/cache/dnf VERSION=''
 
 manager_version() { printf '%s' "$VERSION"; }
 
@@ -1082,7 +1086,7 @@ find_sizes() {
 
 # The newest version is installed once more, which runs the scripts that were cut off, and the older one removed.
 remove_duplicates() {
-  ask --assumeno remove --duplicates
+  ask --setopt=assumeyes=0 --assumeno remove --duplicates
   table_rows "$WORK/out" >"$WORK/repair-table"
   # Nothing may go but the older ones of those packages.
   if [[ -n $(awk -F '\t' '

@@ -564,6 +564,8 @@ readonly NOBEST=(--skip-broken --setopt=best=0)
 
 set_call() {
   CALL=("$MANAGER_COMMAND" --color=never --setopt=exit_on_lock=1 --setopt=clean_requirements_on_remove=0)
+  # The administrator may have chosen less output than is read here.
+  CALL+=(--setopt=debuglevel=2 --setopt=errorlevel=3)
   local name
   if ((${#REPOS[@]} > 0)); then SCOPE=('--disablerepo=*'); fi
   for name in ${REPOS[@]+"${REPOS[@]}"}; do SCOPE+=("--enablerepo=$name"); done
@@ -697,7 +699,7 @@ messages() {
 simulate() {
   local output=$1 code
   shift
-  ask "${CACHED[@]}" "$@" --assumeno upgrade ${SELECTION[@]+"${SELECTION[@]}"}
+  ask "${CACHED[@]}" "$@" --setopt=assumeyes=0 --assumeno upgrade ${SELECTION[@]+"${SELECTION[@]}"}
   code=$?
   # yum 3 saves what it was not allowed to do.
   sed -nE 's|^ yum load-transaction (/[^ ]*/yum_save_tx[^ /]*\.yumtx)$|\1|p' "$WORK/out" | xargs -r rm -f --
@@ -922,13 +924,16 @@ refresh() {
 # updates are for security.
 NOTICES=false
 read_repositories() {
-  local id published digit='[0-9a-f]' hash
+  local id published cache hash digit='[0-9a-f]'
   hash=$(printf "$digit%.0s" {1..16})
-  ask "${CACHED[@]}" '--setopt=*.skip_if_unavailable=1' -v repolist enabled
+  ask "${CACHED[@]}" '--setopt=*.skip_if_unavailable=1' --setopt=debuglevel=6 -v repolist enabled
   awk -v OFS='\t' '
     /^Repo-id *:/ { id = $3; sub(/\/.*/, "", id) }
     /^Repo-updated *:/ { sub(/^[^:]*: */, ""); print id, $0 }
   ' "$WORK/out" >"$WORK/dates"
+  # dnf says itself where it keeps its metadata.
+  cache=$(sed -n 's/^cachedir: //p' "$WORK/out" | head -n 1)
+  CACHE=${cache:-$CACHE}
   while IFS=$'\t' read -r id published; do
     printf '%s\t%s\n' "$id" "$(date -d "$published" +%s 2>/dev/null)"
     # dnf adds a hash to the name of the folder.

@@ -98,6 +98,21 @@ export function testRpmPromises(family: RpmFamily): void {
     expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1' })
   })
 
+  test('an unusual configuration of the administrator changes nothing', async () => {
+    await using host = await family.createHost(packagesAt('1.0', 'pb-alpha'))
+    await host.publish([{ name: 'pb-alpha', version: '2.0', security: true }])
+    const quiet = 'assumeyes=True\ndefaultyes=True\ndebuglevel=0\nerrorlevel=0\ncolor=always\nkeepcache=True'
+    await host.configure(`${quiet}\ncachedir=/var/cache/elsewhere`)
+    const dry = await patched(host, family, ['--dry-run', '--security'])
+    expect([dry.code, dry.report.error]).toEqual([0, null])
+    expect(dry.report.packages).toMatchObject([
+      { package: 'pb-alpha', security: true, size: family.traits.size ? await host.size('pb-alpha') : null },
+    ])
+    expect(await host.versions()).toEqual({ 'pb-alpha': '1.0-1' })
+    const { code, report } = await patched(host, family)
+    expect([code, names(report.upgraded)]).toEqual([0, ['pb-alpha']])
+  })
+
   test('long names, versions and epochs are read whole', async () => {
     const long = (index: number) => `pb-${'name-that-does-not-fit-'.repeat(1 + (index % 4))}${index}`
     const item = (index: number, version: string): RpmPackage => ({

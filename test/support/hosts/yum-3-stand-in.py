@@ -6,6 +6,7 @@ It takes yum 3's command line and refuses what only dnf knows, lets dnf do the w
 messages, its codes, and marks of fresh metadata that a skipped repository does not get. What it imitates is known from
 documentation, not measured.
 """
+import glob
 import os
 import re
 import shutil
@@ -140,9 +141,8 @@ def refreshed(options, words):
             if name in skipped:
                 continue
             open(f'{folder}/cachecookie', 'w', encoding='utf-8').close()
-            for entry in os.listdir('/var/cache/dnf'):
-                if re.fullmatch(re.escape(name) + '-[0-9a-f]{16}', entry):
-                    shutil.copy(f'/var/cache/dnf/{entry}/repodata/repomd.xml', folder)
+            for index in glob.glob(f'/var/cache/*/{name}-{"[0-9a-f]" * 16}/repodata/repomd.xml'):
+                shutil.copy(index, folder)
         print('Metadata Cache Created')
     elif 'Failed to download metadata' not in result.stderr:
         print(result.stderr, file=sys.stderr)
@@ -175,7 +175,9 @@ def main():
             pair = re.fullmatch(r'(.*) is a duplicate with (.*)', line)
             print(f'{before(pair[2])} is a duplicate with {before(pair[1])}' if pair else line)
         sys.exit(1 if result.returncode else 0)
-    print(result.stdout, end='')
+    for line in result.stdout.splitlines():
+        if not line.startswith(('cachedir:', 'DNF version:', 'Loaded plugins:')):
+            print(line)
     print(result.stderr, end='', file=sys.stderr)
     sys.exit(1 if result.returncode else 0)
 
