@@ -755,14 +755,18 @@ mend_records() {
 
 # Makes sure that nobody works on the database, and removes the lock that a killed run of ours left. pacman's lock is
 # an empty file, so a dead one is known to be ours by what our run leaves beside it, and by being younger than that.
-# Descriptor 8 keeps others of us away until it is closed.
+# Descriptor 8 keeps others of us away until it is closed. It is of a folder that only root can open: what everybody
+# may read is everybody's to hold, and to block the updates with.
 # shellcheck disable=SC2317  # run in a shell of its own
 begin_work() {
-  local lock=$1/db.lck own=$1/patchbase/planned
-  exec 8<"$1"
-  if flock -n 8 && ! holder_of "$own" >/dev/null && ! holder_of "$lock" >/dev/null; then
-    if [[ -e $lock && -e $own && ! $lock -ot $own ]]; then rm -f "$lock"; fi
+  local lock=$1/db.lck own=$1/patchbase planned=$1/patchbase/planned
+  [[ -d $own ]] || mkdir -m 700 "$own" || [[ -d $own ]] || return
+  exec 8<"$own" || return
+  # Whoever came before may have removed the folder meanwhile.
+  if flock -n 8 && [[ /proc/self/fd/8 -ef $own ]] && ! holder_of "$planned" >/dev/null && ! holder_of "$lock" >/dev/null; then
+    if [[ -e $lock && -e $planned && ! $lock -ot $planned ]]; then rm -f "$lock"; fi
     [[ -e $lock ]] || return 0
+    rmdir "$own" 2>/dev/null
   fi
   echo 'error: unable to lock database' >&2
   return 1
@@ -775,13 +779,15 @@ mend_system() {
   shift
   trap : TERM INT HUP
   begin_work "$database" || return
-  mkdir -p "$own" && : >>"$own/planned" || return
+  : >>"$own/planned" || return
   set -o noclobber
+  umask 777
   if ! { exec 9>"$database/db.lck"; } 2>/dev/null; then
     echo 'error: unable to lock database' >&2
     return 1
   fi
   set +o noclobber
+  umask 022
   exec 8<&-
   mend_records "$database/local" "$own/records" "$own/mended" "$@" 9>&-
   code=$?
@@ -1120,7 +1126,7 @@ transaction() {
   shift 3
   trap : TERM INT HUP
   begin_work "$database" || return
-  rm -rf "$own"
+  find "$own" -mindepth 1 -delete
   if ! keep_for_recovery "$database" "$fresh" "$plan"; then
     rm -rf "$own"
     return 1

@@ -203,6 +203,18 @@ export function testInterruptions(): void {
     expect((await waiting).report.updates_available).toBe(1)
   })
 
+  test('nobody without rights can hold the updates up', async () => {
+    await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha'))
+    await host.publish(packagesAt('2.0', 'pb-alpha'))
+    const script = `exec 3<${DATABASE} 4<${DATABASE}/local; flock 3; flock 4; echo locked; read -r end`
+    const child = host.spawn(['setpriv', '--reuid=65534', '--clear-groups', 'bash', '-c', script])
+    await host.ready(child, 'locked', 'The folders could not be locked')
+    const { code, report } = await host.patch(['--lock-timeout', '0'])
+    expect(report.error).toBe(null)
+    expect(code).toBe(0)
+    child.stdin?.end()
+  })
+
   test('a dead lock that is not ours is named and left alone', async () => {
     await using host = await pacmanWith(packagesAt('1.0', 'pb-alpha'))
     await host.publish(packagesAt('2.0', 'pb-alpha'))
