@@ -1,7 +1,7 @@
 import { Conflict, NotFound } from '../../core/errors.ts'
 import type { Job } from '../../core/jobs.ts'
 import { systemCaller } from '../../core/records/actor.ts'
-import { agedEvidence, lapsedExceptions } from '../operations/outdated-evidence.ts'
+import { agedEvidence, lapsedExceptions, orphanedEvidence } from '../operations/outdated-evidence.ts'
 
 /** What was found on a host does not hold for ever: it becomes unknown again. */
 export const ageEvidence: Job = {
@@ -12,6 +12,7 @@ export const ageEvidence: Job = {
     const outdated = [
       ...(await agedEvidence(app.database, now)),
       ...(await lapsedExceptions(app.database, now)),
+      ...(await orphanedEvidence(app.database, now)),
     ]
     for (const { id, checked_at } of outdated) {
       try {

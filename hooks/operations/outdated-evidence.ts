@@ -19,8 +19,7 @@ export const agedEvidence = (database: Executor, now: Date): Promise<Outdated[]>
 
 /**
  * Hosts that are up to date but for what exceptions kept back, some of which do not hold any more: they have expired,
- * or were switched off, moved or deleted. The run that was the evidence is the one that began at `checked_at`; it was
- * asked for within the time that evidence holds, or a day before.
+ * or were switched off, moved or deleted. The run that was the evidence is the one that began at `checked_at`.
  */
 export const lapsedExceptions = (database: Executor, now: Date): Promise<Outdated[]> =>
   database.run<Outdated>(
@@ -38,8 +37,30 @@ export const lapsedExceptions = (database: Executor, now: Date): Promise<Outdate
              and (exception."expires_at" = '' or exception."expires_at" > $1)))
        and json_array_length(${arrayOf(`run."result" -> 'excluded'`)}) > 0
      limit ${FOUND_MAX}`,
-    [formatTime(now), formatTime(addSeconds(now, -EVIDENCE_SECONDS_MAX - 24 * 3600))],
+    [formatTime(now), createdSince(now)],
   )
+
+/**
+ * Hosts that are up to date but for what exceptions kept back, where nobody can say any more which: the run that was
+ * the evidence is deleted.
+ */
+export const orphanedEvidence = (database: Executor, now: Date): Promise<Outdated[]> =>
+  database.run<Outdated>(
+    // Materialized: few have lost their run, and to look through the packages of all takes long.
+    `with orphan as materialized (
+       select agent."id", agent."checked_at" from "agents" agent
+       where agent."compliance" = 'up_to_date' and not exists (
+         select 1 from "patch_operations" run where run."agent_id" = agent."id" and run."created" > $1
+           and run."lxc_id" = '' and run."started_at" = agent."checked_at"))
+     select * from orphan
+     where exists (select 1 from "agent_packages" kept
+       where kept."agent_id" = orphan."id" and kept."lxc_id" = '' and kept."excluded")
+     limit ${FOUND_MAX}`,
+    [createdSince(now)],
+  )
+
+/** Asked for within the time that evidence holds, or a day before. */
+const createdSince = (now: Date) => formatTime(addSeconds(now, -EVIDENCE_SECONDS_MAX - 24 * 3600))
 
 /** Of what is no array PostgreSQL would say so, and the whole statement would fail. */
 const arrayOf = (json: string) => `case json_typeof(${json}) when 'array' then ${json} end`

@@ -528,6 +528,21 @@ describe('a host that is up to date but for an exception', () => {
     expect(await host.agent()).toMatchObject(GREEN)
   })
 
+  it('is unknown when the run is deleted that says by which, and only then', async () => {
+    for (const excluded of [[], [entry('linux-image-amd64')]]) {
+      const { token } = await excepted(excluded)
+      const [run] = await world.server.server.app.database.run<{ id: string }>(
+        'select "id" from "patch_operations" where "agent_id" = $1 order by "_seq" desc limit 1',
+        [agent.id],
+      )
+      const operations = '/api/collections/patch_operations/records'
+      expect((await world.server.call('DELETE', `${operations}/${run?.id}`, { token })).status).toBe(204)
+      await ageEvidence.run(world.server.server.app)
+      const compliance = excluded.length > 0 ? 'unknown' : 'up_to_date'
+      expect(await host.agent()).toMatchObject({ ...GREEN, compliance })
+    }
+  })
+
   it('stays so where it kept nothing back, or another keeps it as well', async () => {
     for (const excluded of [[], [entry('linux-image-amd64')]]) {
       const { id, token } = await excepted(excluded)
@@ -684,9 +699,11 @@ describe('reports that come at once', () => {
         ids.push(id)
       }
       const path = `/api/collections/agents/records/${agent.id}`
+      // Made before the agent is gone, whose record it takes.
+      const agentToken = await host.agentToken()
       const [deleted, ...reported] = await Promise.all([
         world.server.call('DELETE', path, { token }),
-        ...ids.map((id) => host.report(id, { exit_code: '0' }, found(30))),
+        ...ids.map((id) => host.report(id, { exit_code: '0' }, found(30), agentToken)),
       ])
       expect(deleted.status).toBe(204)
       for (const { status } of reported) expect([200, 400, 401, 404]).toContain(status)

@@ -34,14 +34,14 @@ export function runWorld(server: TestServer, agent: EnrolledAgent) {
     },
 
     /** Reports a claimed operation with what its script printed. */
-    async report(id: string, fields: Record<string, string>, printed?: unknown) {
+    async report(id: string, fields: Record<string, string>, printed?: unknown, token?: string) {
       const form = new FormData()
       for (const [name, value] of Object.entries({ claim: 'claim-one', ...fields })) form.set(name, value)
       const text = typeof printed === 'string' ? printed : `=== readable ===\n${JSON.stringify(printed)}\n`
       if (printed !== undefined) form.set('stdout_file', new Blob([text]), 'stdout')
       const answer = await fetch(`${server.url}/api/patches/${id}/result`, {
         method: 'POST',
-        headers: { authorization: await agentToken() },
+        headers: { authorization: token ?? (await agentToken()) },
         body: form,
       })
       return { status: answer.status, body: (await answer.json()) as Body }
