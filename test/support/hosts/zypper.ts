@@ -166,7 +166,9 @@ export const zypper: Family = {
       ...host,
       async pretend(names) {
         await host.install(packagesAt('1.0', ...names))
-        await host.publish(packagesAt('2.0', ...names))
+        // Patches come by the dozen, with many packages each.
+        const patches: Patch[] = [{ name: 'TEST-2026-1', category: 'recommended', packages: names }]
+        await host.publish(packagesAt('2.0', ...names), 'main', { patches })
       },
     }
   },
