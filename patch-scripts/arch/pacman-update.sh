@@ -587,7 +587,8 @@ setting() { sed -n "s/^$1 = //p" "$WORK/conf"; }
 
 manager_version() { pacman --version 2>/dev/null | sed -nE 's/.*Pacman v([^ ]+).*/\1/p'; }
 
-said() { grep -qiE "$1" "$WORK/out" "$WORK/err"; }
+# Only pacman's own words count. What comes later in an upgrade may be said by hooks and by packages' scripts.
+said() { grep -qiE "$1" "$WORK/err" <(sed -E '/^:: (Running pre-transaction hooks|Processing package changes)/,$d' "$WORK/out"); }
 
 lock_refused() { said 'unable to lock database'; }
 
