@@ -44,6 +44,9 @@ export type OpenFile = AsyncDisposable & {
 
 const CHUNK_BYTES = 65_536
 
+/** More often than this nobody takes a folder away by chance: the one above is gone. */
+const ATTEMPTS = 100
+
 /** A path segment that names exactly one entry of its folder. */
 const SAFE = /^[A-Za-z0-9_][A-Za-z0-9_.*+=#-]{0,254}$/
 
@@ -97,8 +100,11 @@ export function localStore(folder: string): FileStore {
       const target = place(collection, record, name)
       const parent = join(folder, collection, record)
       // Again where the sweep has taken the empty folder in between.
-      for (let linked = false; !linked; ) {
-        await mkdir(parent, { recursive: true, mode: 0o700 })
+      for (let linked = false, attempt = 1; !linked; attempt++) {
+        // Also in the middle of its own making; the link then says so.
+        await mkdir(parent, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT' || attempt > ATTEMPTS) throw error
+        })
         // A link, so that the upload is still there when the write has to start again.
         linked = await link(upload.path, target).then(
           () => true,
