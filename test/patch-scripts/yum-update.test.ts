@@ -2,13 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { isRoot } from '../support/hosts/box.ts'
-import { dnf } from '../support/hosts/dnf.ts'
+import { createDnfHost, dnf } from '../support/hosts/dnf.ts'
 import { packagesAt } from '../support/hosts/family.ts'
 import { createYum3Host, yum, yum3 } from '../support/hosts/yum.ts'
 import { testEndings } from './contract/endings.ts'
-import { testListing } from './contract/listing.ts'
 import { describeContract } from './contract.ts'
-import { testRpmPromises } from './rpm-promises.ts'
+import { patched, testRpmPromises } from './rpm-promises.ts'
 
 describeContract(yum3)
 
@@ -31,8 +30,32 @@ describe.skipIf(!isRoot)(
 )
 
 describe.skipIf(!isRoot)('yum as another name of dnf (needs root)', { timeout: 60_000 }, () => {
-  testListing(yum)
   testEndings(yum)
+
+  test('it lists and applies as dnf-update.sh does, and an outage is no "nothing to do"', async () => {
+    await using host = await createDnfHost(packagesAt('1.0', 'pb-alpha', 'pb-beta'))
+    await host.publish([
+      { name: 'pb-alpha', version: '2.0', security: true },
+      ...packagesAt('2.0', 'pb-beta'),
+    ])
+    const family = { ...yum, createHost: createDnfHost }
+    const dry = await patched(host, family, ['--dry-run', '--exclude', 'pb-beta'])
+    expect(dry.code).toBe(0)
+    expect(dry.report.packages).toMatchObject([
+      { package: 'pb-alpha', new_version: '2.0-1', security: true, size: await host.size('pb-alpha') },
+    ])
+    const likewise = await patched(host, { ...family, script: dnf.script }, [
+      '--dry-run',
+      '--exclude',
+      'pb-beta',
+    ])
+    expect(dry.report.packages).toEqual(likewise.report.packages)
+    expect(dry.report.excluded).toEqual(likewise.report.excluded)
+    expect((await patched(host, family, ['--security'])).code).toBe(0)
+    expect(await host.versions()).toEqual({ 'pb-alpha': '2.0-1', 'pb-beta': '1.0-1' })
+    await host.repositories.stop()
+    expect((await patched(host, family, ['--dry-run'])).code).toBe(101)
+  })
 })
 
 test('what dnf-update.sh and yum-update.sh share is the same', async () => {
