@@ -20,7 +20,7 @@ export default hooksFor(patchOperations, {
     if (act === 'report') return report(event, next)
     if (callerFrom(event.caller, 'agents')) return claim(event, next)
     if (act === 'expire') expire(event)
-    else if (act === 'lose-lease') loseLease(event)
+    else if (act === 'lose-lease') await loseLease(event)
     else cancel(event)
     return next()
   },

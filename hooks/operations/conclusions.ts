@@ -30,6 +30,14 @@ export async function drawConclusions(event: WriteEvent<PatchOperation>, told: T
   if (!isLate && told.read && operation.outcome !== 'rolled_back') alsoOffer(event, finding, told.read.result)
 }
 
+/** Nobody knows how far an update of a host has come: what was known of the host is not known any more. */
+export async function doubt(event: WriteEvent<PatchOperation>): Promise<void> {
+  const { database, record: operation } = event
+  if (operation.mode !== 'apply' || operation.lxc_id !== '') return
+  const found = await readVersion(database, agents, operation.agent_id)
+  if (found) alsoUpdate(event, agents, found, { compliance: 'unknown' })
+}
+
 /** Also where the operation that brought it was deleted. What a clock that was wrong has written is none. */
 const hasNewerEvidence = ({ checked_at }: Agent, { started_at }: PatchOperation, now: Date): boolean =>
   checked_at > started_at && checked_at <= formatTime(now)

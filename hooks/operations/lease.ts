@@ -5,10 +5,11 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { systemCaller } from '../../core/records/actor.ts'
 import { findAll } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
+import { doubt } from './conclusions.ts'
 import { LEASE_SECONDS } from './states.ts'
 
 /** Nobody has renewed the claim: a failure until the agent speaks again. The target stays locked. */
-export function loseLease(event: WriteEvent<PatchOperation>): void {
+export async function loseLease(event: WriteEvent<PatchOperation>): Promise<void> {
   const { before, now } = event
   // Renewed between the sweep's look and this.
   if (before.status !== 'running' || before.lease_expires_at > formatTime(now))
@@ -20,6 +21,7 @@ export function loseLease(event: WriteEvent<PatchOperation>): void {
     completed_at: formatTime(now),
     error_message: `The agent was not heard of for ${LEASE_SECONDS} seconds; the script may still be running.`,
   }
+  await doubt(event)
 }
 
 /** Ends, one by one, what `condition` finds; what has moved on meanwhile is left alone. */

@@ -440,20 +440,25 @@ describe('evidence', () => {
     }
   })
 
-  it('takes the place of a lost lease, and a lost lease of no evidence', async () => {
+  it('takes the place of a lost lease, which leaves nobody green in the middle of an update', async () => {
     const { app } = world.server.server
-    await green()
-    const known = await host.agent()
-    const id = await addOperation(world.server, agent.id)
-    await host.claim(id)
     const job = endLeases(() => time.clock().getTime())
-    await job.run(app)
-    time.forward(91)
-    await job.run(app)
-    expect(await host.operation(id)).toMatchObject({ status: 'failed', outcome: 'lease_lost' })
-    expect(await host.agent()).toEqual(known)
-    await host.report(id, { exit_code: '104' }, upgraded(1, { error: 'x' }))
+    const losing = async () => {
+      await green()
+      const { updates_available, checked_at } = await host.agent()
+      const id = await addOperation(world.server, agent.id)
+      await host.claim(id)
+      await job.run(app)
+      time.forward(91)
+      await job.run(app)
+      expect(await host.operation(id)).toMatchObject({ status: 'failed', outcome: 'lease_lost' })
+      expect(await host.agent()).toMatchObject({ compliance: 'unknown', updates_available, checked_at })
+      return id
+    }
+    await host.report(await losing(), { exit_code: '104' }, upgraded(1, { error: 'x' }))
     expect(await host.agent()).toMatchObject({ compliance: 'unknown' })
+    await host.report(await losing(), { exit_code: '0' }, upgraded(1))
+    expect(await host.agent()).toMatchObject({ compliance: 'up_to_date' })
   })
 
   it('is told to streams and written to the audit log once, as the change of a record that it is', async () => {
