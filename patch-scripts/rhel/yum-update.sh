@@ -144,6 +144,11 @@ warn() {
 
 # shellcheck disable=SC2317  # called by traps
 on_signal() {
+  # A command that was just forked still has our traps, and is not us: it must not clear up behind itself.
+  if [[ $BASHPID != "$$" ]]; then
+    if [[ $CHILD_MAY_STOP == true ]]; then exit 143; fi
+    return 0
+  fi
   STOP_SIGNAL=$1
   SIGNALS=$((SIGNALS + 1))
   stop_child
@@ -464,7 +469,7 @@ finish() {
 # shellcheck disable=SC2317  # called by a trap
 # A way out that no stage foresaw, such as a failing shell builtin, still answers with JSON and a code of ours.
 on_exit() {
-  [[ $FINISHED == true ]] || { fail "$EXIT_OTHER" 'The script ended unexpectedly.'; finish "$FAILURE"; }
+  [[ $FINISHED == true || $BASHPID != "$$" ]] || { fail "$EXIT_OTHER" 'The script ended unexpectedly.'; finish "$FAILURE"; }
 }
 
 readonly ROOM_KILOBYTES=65536
