@@ -662,7 +662,8 @@ lock_refused() {
   said ' already locked by [0-9]+|another copy is running as pid|holding the yum lock|create transaction lock on'
 }
 
-has_begun() { grep -qiE '^Running transaction *$' "$WORK/out"; }
+# "Running transaction" alone is no sign: rpm's own lock is taken after that.
+has_begun() { grep -qE '^ +(Preparing|Installing|Upgrading|Updating|Reinstalling|Downgrading|Erasing|Running scriptlet) *: ' "$WORK/out"; }
 
 lock_holder() {
   sed -nE 's/.* (already locked by|running as pid) ([0-9]+).*/\2/p' "$WORK/err" "$WORK/out" | head -n 1

@@ -23,7 +23,7 @@ rm -f /var/cache/dnf/metadata_lock.pid /var/lib/dnf/rpmdb_lock.pid
 `
 
 /** `notices: false` publishes without updateinfo; lines of `settings` are added to the repository's section. */
-export type RpmPublication = Partial<RpmRepositoryOptions> & { settings?: string }
+type RpmPublication = Partial<RpmRepositoryOptions> & { settings?: string }
 
 export type DnfHost = Omit<FamilyHost, 'install' | 'publish'> & {
   install(packages: RpmPackage[]): Promise<void>
