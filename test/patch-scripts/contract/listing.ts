@@ -167,7 +167,7 @@ export function testListing(family: Family): void {
     expect(absent.report.updates_available).not.toBe(0)
   })
 
-  test('five thousand updates are listed', { timeout: 90_000 }, async ({ skip }) => {
+  test('five thousand updates are listed', { timeout: 240_000 }, async ({ skip }) => {
     await using host = await family.createHost()
     if (!host.pretend) return skip('That many packages take too long to be made.')
     await host.pretend(Array.from({ length: 5000 }, (_, index) => `pb-many-${index}`))
@@ -177,6 +177,6 @@ export function testListing(family: Family): void {
     expect(result.code).toBe(0)
     expect(report.packages).toHaveLength(3889)
     expect(report.excluded).toHaveLength(1111)
-    expect(report.execution_time).toBeLessThan(45)
+    expect(report.execution_time).toBeLessThan(90)
   })
 }
