@@ -201,9 +201,9 @@ run_shown() {
   CHILD=$!
   # A signal may have come before the child had a name.
   if [[ -n $STOP_SIGNAL ]]; then stop_child; fi
-  setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/out" </dev/null >&3 2>/dev/null &
+  follow "$WORK/out" >&3 2>/dev/null &
   out=$!
-  setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/err" </dev/null >&2 3>&- &
+  follow "$WORK/err" >&2 3>&- &
   err=$!
   wait_for "$CHILD"
   code=$?
@@ -211,6 +211,12 @@ run_shown() {
   wait_for "$out"
   wait_for "$err"
   return "$code"
+}
+
+# Shows a file as it grows, until the child has ended. A repository's address may have a password in it.
+follow() {
+  # shellcheck disable=SC2016
+  exec setsid bash -c 'tail -s 0.05 -n +1 -f --pid="$1" "$2" | sed -u -E "s#(://[^/@[:space:]:]*):[^/@[:space:]]*@#\1:***@#g"' follow "$CHILD" "$1" </dev/null
 }
 
 pause() {

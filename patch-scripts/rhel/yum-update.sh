@@ -195,9 +195,9 @@ run_shown() {
   CHILD=$!
   # A signal may have come before the child had a name.
   if [[ -n $STOP_SIGNAL ]]; then stop_child; fi
-  setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/out" </dev/null >&3 2>/dev/null &
+  follow "$WORK/out" >&3 2>/dev/null &
   out=$!
-  setsid tail -s 0.05 -n +1 -f --pid="$CHILD" "$WORK/err" </dev/null >&2 3>&- &
+  follow "$WORK/err" >&2 3>&- &
   err=$!
   wait_for "$CHILD"
   code=$?
@@ -205,6 +205,12 @@ run_shown() {
   wait_for "$out"
   wait_for "$err"
   return "$code"
+}
+
+# Shows a file as it grows, until the child has ended. A repository's address may have a password in it.
+follow() {
+  # shellcheck disable=SC2016
+  exec setsid bash -c 'tail -s 0.05 -n +1 -f --pid="$1" "$2" | sed -u -E "s#(://[^/@[:space:]:]*):[^/@[:space:]]*@#\1:***@#g"' follow "$CHILD" "$1" </dev/null
 }
 
 pause() {
@@ -729,12 +735,15 @@ table_rows() {
     !inside { next }
     /^Transaction Summary/ { flush(); inside = 0; next }
     /^=+$/ { next }
+    # A hint below the heading of what is skipped.
+    /^\(add / { next }
     /^[^ ].*:$/ {
       flush()
       kind = ""
       if ($0 ~ /^(Installing|Upgrading|Updating|Downgrading)( group.*packages)?:$/) kind = "update"
       else if ($0 ~ /^(Installing|Upgrading|Updating) .*dependencies:$/) kind = "dependency"
       else if ($0 ~ /^Removing/) kind = "removal"
+      else if ($0 ~ /^Skipp(ing|ed)/) kind = "skipped"
       next
     }
     /^     replacing  / {
@@ -763,7 +772,7 @@ plan_rows() {
       fixes[name "\t" arch] = fixes[name "\t" arch] " " version
       next
     }
-    $5 == "removal" { next }
+    $5 == "removal" || $5 == "skipped" { next }
     {
       key = $1 "\t" $2
       # A package whose architecture changes keeps only its name.
@@ -868,12 +877,13 @@ find_updates() {
     fi
   fi
   leave_if_stopped
-  cat "$WORK/unheld-table" "$WORK/all-table" "$WORK/plan-table" | awk -F '\t' '$5 != "removal" { print $1 "-" $3 "." $2 }' | sort -u >"$WORK/wanted"
+  cat "$WORK/unheld-table" "$WORK/all-table" "$WORK/plan-table" | awk -F '\t' '$5 != "removal" && $5 != "skipped" { print $1 "-" $3 "." $2 }' | sort -u >"$WORK/wanted"
   : >"$WORK/advisories"
   if [[ -s $WORK/wanted ]]; then
     find_sizes
     if [[ $NOTICES == true ]]; then
-      ask "${CACHED[@]}" --disableexcludes=all --disableplugin=versionlock -q updateinfo list security
+      # Nothing read is not the same as nothing there.
+      ask "${CACHED[@]}" --disableexcludes=all --disableplugin=versionlock -q updateinfo list security || NOTICES=false
       awk 'NF >= 3 && $2 ~ /Sec/ { print $3 }' "$WORK/out" >"$WORK/advisories"
     fi
   fi
@@ -883,6 +893,20 @@ find_updates() {
   rows_without "$WORK/all" "$WORK/packages" >"$WORK/excluded"
   rows_without "$WORK/unheld" "$WORK/all" >"$WORK/held"
   count_updates
+  tell_skipped
+}
+
+# What the manager leaves out by no wish of anybody, because what it needs cannot be had.
+tell_skipped() {
+  local skipped
+  skipped=$(awk -F '\t' '
+    FILENAME == ARGV[1] { told[$1] = 1; next }
+    $5 == "skipped" && !($1 in told) && !seen[$1]++ { print $1 }
+  ' <(cat "$WORK/packages" "$WORK/excluded" "$WORK/held") "$WORK/plan-table" | paste -sd ' ')
+  [[ -n $skipped ]] || return 0
+  warn "Left out, because it cannot be installed with what is here: $skipped."
+  # Nobody is up to date by what cannot be installed.
+  if [[ $UPDATES == 0 ]]; then fail "$EXIT_CONFLICT" "There are updates, and none of them can be installed: $skipped."; fi
 }
 
 plan_failed() {
@@ -894,6 +918,7 @@ plan_failed() {
 refuse_to_apply() {
   local removed
   removed=$(awk -F '\t' '
+    $5 == "skipped" { next }
     $5 != "removal" { stays[$1] = 1; next }
     { name[++count] = $1 }
     END { for (i = 1; i <= count; i++) if (!(name[i] in stays)) print name[i] }
@@ -980,9 +1005,16 @@ note_duplicates() {
 }
 
 repair() {
-  local code
+  local code old new
   duplicates >"$WORK/duplicates"
   [[ -s $WORK/duplicates ]] || return 0
+  # "Leave it as it is" holds here, too.
+  awk -F '\t' -v OFS='\t' '{ name = $2; arch = $2; sub(/-[^-]*-[^-]*$/, "", name); sub(/^.*\./, "", arch); print name, arch }' \
+    "$WORK/duplicates" >"$WORK/doubled"
+  if [[ -n $(rows_matching exclusions doubled) ]]; then
+    warn "Not repaired, because it is excluded: $(rows_matching exclusions doubled | cut -f 1 | sort -u | paste -sd ' ') is installed in two versions."
+    return
+  fi
   say '' && say '=== Finishing an interrupted installation ==='
   CHILD_MAY_STOP=false
   remove_duplicates
@@ -993,7 +1025,10 @@ repair() {
   if [[ -s $WORK/left ]]; then
     fail "$EXIT_INTERRUPTED" "An interrupted installation could not be finished: $(awk -F '\t' '{ print $1 " beside " $2 }' "$WORK/left" | paste -sd , | cut -c 1-1000)."
   elif ((code != 0)); then
-    fail_by_messages "$EXIT_INTERRUPTED" 'An interrupted installation could not be finished.'
+    # Or somebody else has finished it meanwhile.
+    say 'The manager complains, but nothing is left to be repaired.'
+  else
+    while IFS=$'\t' read -r old new; do warn "Repaired after an interrupted installation: $new, which takes the place of $old."; done <"$WORK/duplicates"
   fi
 }
 
