@@ -41,6 +41,9 @@ const ON_OUTSIDE = [
   'test/core/db/gather.test.ts',
 ]
 
+/** Apart from the others, as they need no database and no such care for time. */
+const SCRIPTS = 'test/patch-scripts'
+
 const isRoot = process.getuid?.() === 0
 const asked = process.argv.slice(2)
 let passed = 0
@@ -128,13 +131,13 @@ async function buildRoots(): Promise<void> {
 const isRejected = (result: PromiseSettledResult<unknown>) => result.status === 'rejected'
 
 /** Runs vitest once and adds to the count. A file that did not load counts as one failure. */
-function run(title: string, files: string[], env: Record<string, string> = {}): void {
+function run(title: string, args: string[], env: Record<string, string> = {}): void {
   console.log(`\n== ${title}`)
   const folder = mkdtempSync(join(tmpdir(), 'patchbase-report-'))
   const report = join(folder, 'report.json')
   const vitest = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const { status } = spawnSync(process.execPath, [vitest, 'run', ...reporters, ...files], {
+  const { status } = spawnSync(process.execPath, [vitest, 'run', ...reporters, ...args], {
     stdio: 'inherit',
     env: {
       ...process.env,
@@ -166,7 +169,12 @@ installPrograms()
 await buildRoots()
 if (!isRoot)
   console.log('Not root: what needs root is left out (real package managers, other accounts, mounts).')
-run(asked.length > 0 ? asked.join(' ') : 'All tests, on the embedded PostgreSQL', asked)
+if (asked.length > 0) run(asked.join(' '), asked)
+else {
+  run('All tests, on the embedded PostgreSQL', ['--exclude', `${SCRIPTS}/**`])
+  // Package managers wait a lot: for locks, for signals, for repositories that do not answer.
+  run('The patch scripts, on real package managers', [SCRIPTS, '--maxWorkers=3'])
+}
 if (asked.length === 0) {
   const outside = await startOutsidePostgres()
   if (outside) {

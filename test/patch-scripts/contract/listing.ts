@@ -167,16 +167,20 @@ export function testListing(family: Family): void {
     expect(absent.report.updates_available).not.toBe(0)
   })
 
-  test('five thousand updates are listed', { timeout: 240_000 }, async ({ skip }) => {
+  test('thousands of updates are listed', { timeout: 240_000 }, async ({ skip }) => {
     await using host = await family.createHost()
     if (!host.pretend) return skip('That many packages take too long to be made.')
-    await host.pretend(Array.from({ length: 5000 }, (_, index) => `pb-many-${index}`))
+    // Five thousand with every manager in the long tests: most of the time goes into making them.
+    const count = process.env.TEST_LONG || family.name === 'apt' ? 5000 : 1000
+    const many = Array.from({ length: count }, (_, index) => `pb-many-${index}`)
+    await host.pretend(many)
     const result = await host.run([family.script, '--dry-run', '--exclude', 'pb-many-1*'])
     const report = reportOf(result)
     expect(report.error).toBe(null)
     expect(result.code).toBe(0)
-    expect(report.packages).toHaveLength(3889)
-    expect(report.excluded).toHaveLength(1111)
+    const excluded = many.filter((name) => name.startsWith('pb-many-1'))
+    expect(report.packages).toHaveLength(count - excluded.length)
+    expect(report.excluded).toHaveLength(excluded.length)
     expect(report.execution_time).toBeLessThan(90)
   })
 }
