@@ -31,7 +31,7 @@ export function separateNetwork(): SeparateNetwork {
   return {
     address: ADDRESS.ours,
     async connect(port) {
-      const script = `exec 3<>/dev/tcp/${ADDRESS.ours}/${port}; cat <&3 >/dev/null`
+      const script = `exec 3<>/dev/tcp/${ADDRESS.ours}/${port}; exec cat <&3 >/dev/null`
       const child = spawn('ip', ['netns', 'exec', name, 'bash', '-c', script], { stdio: 'ignore' })
       children.add(child)
       await once(child, 'spawn')
