@@ -565,7 +565,7 @@ main() {
 
 # ---- end of the shared part ----
 
-# ---- rpm and the plan: the same in dnf-update.sh and yum-update.sh, and a test compares them ----
+# ---- rpm and the plan, for dnf and yum: patch-scripts/common-rhel.sh, copied here by "npm run scripts:common" ----
 
 # CALL is the manager with the options every call gets, among them the one without which it waits for a lock for
 # ever; SCOPE are the repositories asked for, PLAN is what a simulation and its execution share. With NOBEST the
@@ -1091,7 +1091,7 @@ services_to_restart() {
   return 0
 }
 
-# ---- end of the part that is the same ----
+# ---- end of what dnf and yum share ----
 
 # ---- yum
 

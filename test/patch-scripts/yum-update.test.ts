@@ -1,5 +1,4 @@
 /** yum-update.sh with yum as another name of dnf, and with a stand-in for yum 3. */
-import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { isRoot } from '../support/hosts/box.ts'
 import { createDnfHost, dnf } from '../support/hosts/dnf.ts'
@@ -56,14 +55,4 @@ describe.skipIf(!isRoot)('yum as another name of dnf (needs root)', { timeout: 6
     await host.repositories.stop()
     expect((await patched(host, family, ['--dry-run'])).code).toBe(101)
   })
-})
-
-test('what dnf-update.sh and yum-update.sh share is the same', async () => {
-  const shared = async (path: string) => {
-    const lines = (await readFile(path, 'utf8')).split('\n')
-    const marks = lines.flatMap((line, number) => (/^# ---- .*(the same)/.test(line) ? [number] : []))
-    expect(marks).toHaveLength(2)
-    return lines.slice(marks[0], marks[1])
-  }
-  expect(await shared(yum.script)).toEqual(await shared(dnf.script))
 })
