@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { BadRequest, TooLarge } from '../../core/errors.ts'
 import { fieldsOf } from '../../core/input.ts'
+import { packageArch, packageName, packageVersion } from './letters.ts'
 
 /** A full TeX Live on a desktop has some 7,000. */
 const PACKAGES_MAX = 20_000
@@ -11,11 +12,10 @@ export const PackagesHash = z.string().regex(/^[0-9a-f]{64}$/)
 
 const Inventory = z.object({ hash: PackagesHash, packages: z.array(z.unknown()) })
 
-/** The same letters as in the results of scripts, whose rows these are as well. */
 const Package = z.object({
-  name: z.string().regex(/^[A-Za-z0-9@_][A-Za-z0-9@._+:~-]{0,254}$/),
-  arch: z.string().regex(/^[A-Za-z0-9_.-]{0,50}$/),
-  version: z.string().regex(/^[!-~]{1,255}$/),
+  name: packageName,
+  arch: packageArch,
+  version: packageVersion,
   /** Absent where the package manager keeps no such mark with its packages. */
   held: z.boolean().optional(),
 })

@@ -7,7 +7,7 @@ const METADATA_DAYS_MAX = 90
 /** The script was stopped by a signal before anything was installed. */
 export const EXIT_STOPPED = 108
 /** Of a run that began; the other outcomes say that none did, or that nobody knows yet. */
-const OUTCOMES_OF_RUNS = ['', 'interrupted', 'timeout', 'rolled_back']
+export const OUTCOMES_OF_RUNS = ['', 'interrupted', 'timeout', 'rolled_back']
 
 /**
  * What a report says about its target. `nothing`: there was no run. `unknown`: there was one, and what the target is

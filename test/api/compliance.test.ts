@@ -443,8 +443,7 @@ describe('evidence', () => {
   it('takes the place of a lost lease, which leaves nobody green in the middle of an update', async () => {
     const { app } = world.server.server
     const job = endLeases(() => time.clock().getTime())
-    const losing = async () => {
-      await green()
+    const lose = async () => {
       const { updates_available, checked_at } = await host.agent()
       const id = await addOperation(world.server, agent.id)
       await host.claim(id)
@@ -455,10 +454,20 @@ describe('evidence', () => {
       expect(await host.agent()).toMatchObject({ compliance: 'unknown', updates_available, checked_at })
       return id
     }
-    await host.report(await losing(), { exit_code: '104' }, upgraded(1, { error: 'x' }))
+    await green()
+    await host.report(await lose(), { exit_code: '104' }, upgraded(1, { error: 'x' }))
     expect(await host.agent()).toMatchObject({ compliance: 'unknown' })
-    await host.report(await losing(), { exit_code: '0' }, upgraded(1))
+    await green()
+    await host.report(await lose(), { exit_code: '0' }, upgraded(1))
     expect(await host.agent()).toMatchObject({ compliance: 'up_to_date' })
+
+    // What was found before the update began says nothing of what it has become.
+    const earlier = await addOperation(world.server, agent.id, { mode: 'dry-run' })
+    await host.claim(earlier)
+    time.forward(10)
+    await lose()
+    await host.report(earlier, { exit_code: '2' }, nothing())
+    expect(await host.agent()).toMatchObject({ compliance: 'unknown' })
   })
 
   it('is told to streams and written to the audit log once, as the change of a record that it is', async () => {
