@@ -4,8 +4,11 @@ import { agentMetrics } from './agent-metrics.ts'
 import { agentPackages } from './agent-packages.ts'
 import { agents } from './agents.ts'
 import { auditLog } from './audit-log.ts'
+import { blackouts } from './blackouts.ts'
 import { deviceCodes } from './device-codes.ts'
 import { enrolmentTokens } from './enrolment-tokens.ts'
+import { fleetRuns } from './fleet-runs.ts'
+import { fleetSchedules } from './fleet-schedules.ts'
 import { logChunks } from './log-chunks.ts'
 import { lxcOsMap } from './lxc-os-map.ts'
 import { operationLocks } from './operation-locks.ts'
@@ -36,6 +39,9 @@ export const collections: readonly Collection[] = [
   operationLocks,
   packageExceptions,
   patchSchedules,
+  fleetSchedules,
+  fleetRuns,
+  blackouts,
   rebootOperations,
   rebootSchedules,
   proxmoxCluster,

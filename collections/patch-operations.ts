@@ -52,11 +52,17 @@ export const patchOperations = defineCollection({
     security_only: bool(),
     packages: json({ shape: names }),
     schedule_id: computed(relation('patch_schedules', { keep: true })),
+    fleet_schedule_id: computed(relation('fleet_schedules', { keep: true })),
     scheduled_for: computed(date()),
     not_before: date(),
     not_after: date(),
     after_patch: select(['never', 'if_required', 'always'], { initial: 'never' }),
+    /** Whether the restart that `after_patch` asks for is still to come, was asked for, or will not be, and why. */
+    after_patch_state: computed(select(['wanted', 'done', 'skipped'])),
+    after_patch_note: computed(text({ max: 1000 })),
     snapshot: bool(),
+    /** Nobody has asked for the snapshot by name: without one the operation goes on. */
+    snapshot_optional: computed(bool()),
     start_stopped: bool(),
     timeout_seconds: number({ required: true, min: 60, max: 86_400, integer: true, initial: 7200 }),
     claim: text({ max: 100 }),
@@ -84,6 +90,12 @@ export const patchOperations = defineCollection({
     { fields: ['agent_id', 'created'] },
     { fields: ['status', 'lease_expires_at'], where: "status in ('pending', 'running')" },
     { fields: ['schedule_id', 'scheduled_for'], unique: true, where: "schedule_id != ''" },
+    {
+      fields: ['fleet_schedule_id', 'scheduled_for', 'agent_id'],
+      unique: true,
+      where: "fleet_schedule_id != ''",
+    },
+    { fields: ['after_patch_state'], where: "after_patch_state = 'wanted'" },
   ],
 })
 

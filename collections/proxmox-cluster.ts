@@ -1,5 +1,5 @@
 import { defineCollection } from '../core/collection.ts'
-import { bool, date, number, text } from '../core/fields/index.ts'
+import { bool, date, number, text, volatile } from '../core/fields/index.ts'
 import { found, foundRules } from './parts/found.ts'
 
 /** A Proxmox cluster as its nodes' agents found it. */
@@ -12,7 +12,7 @@ export const proxmoxCluster = defineCollection({
     quorate: bool(),
     version: text({ max: 100 }),
     px_cluster_id: text({ max: 255 }),
-    recorded_at: date(),
+    recorded_at: volatile(date()),
   },
   rules: foundRules,
   indexes: [{ fields: ['user_id', 'px_cluster_id'], unique: true }],

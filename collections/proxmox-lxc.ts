@@ -1,7 +1,7 @@
 import { defineCollection } from '../core/collection.ts'
-import { computed, date, relation, select, text } from '../core/fields/index.ts'
+import { computed, date, relation, select, text, volatile } from '../core/fields/index.ts'
 import { foundRules } from './parts/found.ts'
-import { guest } from './parts/guest.ts'
+import { guest, guestIndexes } from './parts/guest.ts'
 import { FAMILIES, MANAGERS } from './parts/platforms.ts'
 
 /** A container; one that discovery no longer finds stays, with status `removed`. */
@@ -14,8 +14,8 @@ export const proxmoxLxc = defineCollection({
     os_version: text({ max: 100 }),
     package_manager: select(MANAGERS),
     pending_reboot_id: computed(relation('reboot_operations')),
-    recorded_at: date(),
+    recorded_at: volatile(date()),
   },
   rules: foundRules,
-  indexes: [{ fields: ['user_id', 'cluster_id', 'node_id', 'vmid'], unique: true }, { fields: ['agent_id'] }],
+  indexes: guestIndexes,
 })

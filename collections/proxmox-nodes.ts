@@ -1,5 +1,5 @@
 import { defineCollection } from '../core/collection.ts'
-import { bool, date, relation, text } from '../core/fields/index.ts'
+import { bool, date, relation, text, volatile } from '../core/fields/index.ts'
 import { found, foundRules } from './parts/found.ts'
 
 /** A node of a Proxmox cluster. */
@@ -15,8 +15,14 @@ export const proxmoxNodes = defineCollection({
     pve_version: text({ max: 100 }),
     px_node_id: text({ max: 255 }),
     online: bool(),
-    recorded_at: date(),
+    /** As its own agent last reported it. */
+    boot_id: text({ max: 100 }),
+    recorded_at: volatile(date()),
   },
   rules: foundRules,
-  indexes: [{ fields: ['user_id', 'cluster_id', 'name'], unique: true }],
+  indexes: [
+    { fields: ['user_id', 'cluster_id', 'name'], unique: true, where: "cluster_id != ''" },
+    { fields: ['agent_id', 'name'], unique: true, where: "cluster_id = ''" },
+    { fields: ['agent_id'] },
+  ],
 })

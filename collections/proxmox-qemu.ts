@@ -1,7 +1,7 @@
 import { defineCollection } from '../core/collection.ts'
-import { bool, date, text } from '../core/fields/index.ts'
+import { bool, date, text, volatile } from '../core/fields/index.ts'
 import { foundRules } from './parts/found.ts'
-import { guest } from './parts/guest.ts'
+import { guest, guestIndexes } from './parts/guest.ts'
 
 /** A virtual machine. */
 export const proxmoxQemu = defineCollection({
@@ -12,8 +12,8 @@ export const proxmoxQemu = defineCollection({
     boot: text({ max: 255 }),
     host_cpu: text({ max: 255 }),
     vmgenid: text({ max: 255 }),
-    recorded_at: date(),
+    recorded_at: volatile(date()),
   },
   rules: foundRules,
-  indexes: [{ fields: ['user_id', 'cluster_id', 'node_id', 'vmid'], unique: true }],
+  indexes: guestIndexes,
 })

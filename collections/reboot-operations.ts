@@ -1,6 +1,7 @@
-import { defineCollection } from '../core/collection.ts'
-import { computed, date, number, select, text } from '../core/fields/index.ts'
-import { ownerOrAgent } from './parts/rules.ts'
+import { z } from 'zod'
+import { defineCollection, type RecordOf } from '../core/collection.ts'
+import { computed, date, json, number, relation, select, text } from '../core/fields/index.ts'
+import { owner, ownerOrAgent, signedIn } from './parts/rules.ts'
 import { container, target } from './parts/targets.ts'
 
 /** One restart of a host or container, from the wish to the proof. */
@@ -20,13 +21,29 @@ export const rebootOperations = defineCollection({
     error_message: computed(text()),
     timeout_seconds: number({ required: true, min: 30, max: 86_400, integer: true, initial: 300 }),
     boot_id_before: computed(text({ max: 100 })),
+    schedule_id: computed(relation('reboot_schedules', { keep: true })),
+    scheduled_for: computed(date()),
+    /** The patch operation that it follows. */
+    operation_id: computed(relation('patch_operations', { keep: true })),
+    /** The end of its window: it is not begun later. Without one, `timeout_seconds` after it was asked for. */
+    not_after: computed(date()),
+    /** Of a Proxmox node: the guests that ran on it, as `vmid`s. The next node waits until they run again. */
+    guests_before: computed(json({ shape: z.array(z.number()) })),
   },
   rules: {
     list: ownerOrAgent,
     view: ownerOrAgent,
-    create: null,
-    update: null,
-    delete: null,
+    create: signedIn,
+    update: ownerOrAgent,
+    delete: owner,
   },
-  indexes: [{ fields: ['agent_id', 'status'] }, { fields: ['user_id'] }],
+  indexes: [
+    { fields: ['agent_id', 'status'] },
+    { fields: ['user_id', 'created'] },
+    { fields: ['status'], where: "status in ('pending', 'sent', 'rebooting')" },
+    { fields: ['schedule_id', 'scheduled_for'], unique: true, where: "schedule_id != ''" },
+    { fields: ['operation_id'], unique: true, where: "operation_id != ''" },
+  ],
 })
+
+export type RebootOperation = RecordOf<typeof rebootOperations>

@@ -11,7 +11,12 @@ export const calendar = {
 }
 
 export const calendarState = {
+  /** The calendar's next time, delayed by the jitter. */
   next_run_at: computed(date()),
+  /** The calendar's time that `next_run_at` stands for. Windows are counted from it. */
+  due_at: computed(date()),
   last_run_at: computed(date()),
-  last_status: computed(text()),
+  last_status: computed(text({ max: 1000 })),
+  /** Times in a row at which it could not do what it is there for. */
+  failures: computed(number()),
 }

@@ -1,4 +1,5 @@
-import { number, relation, select, text } from '../../core/fields/index.ts'
+import type { Index } from '../../core/collection.ts'
+import { number, relation, select, text, volatile } from '../../core/fields/index.ts'
 import { found } from './found.ts'
 
 /** What containers and virtual machines have in common. */
@@ -9,6 +10,15 @@ export const guest = {
   name: text({ max: 255 }),
   status: select(['running', 'stopped', 'paused', 'suspended', 'unknown', 'removed']),
   ostype: text({ max: 100 }),
-  uptime: number(),
+  /** Seconds. */
+  uptime: volatile(number()),
   vmid: number({ integer: true }),
 }
+
+/** A guest keeps its number when it moves to another node of its cluster: it is the same one there. */
+export const guestIndexes: Index[] = [
+  { fields: ['user_id', 'cluster_id', 'vmid'], unique: true, where: "cluster_id != ''" },
+  { fields: ['agent_id', 'vmid'], unique: true, where: "cluster_id = ''" },
+  { fields: ['node_id', 'vmid'] },
+  { fields: ['agent_id'] },
+]
