@@ -3,7 +3,7 @@ import { createTokens, type Tokens } from './auth/tokens.ts'
 import type { Clock } from './clock.ts'
 import type { Collection, StoredRecord } from './collection.ts'
 import type { Config } from './config.ts'
-import { type Database, type Executor, Unreachable } from './db/database.ts'
+import type { Database, Executor } from './db/database.ts'
 import { fairTurns } from './fair-turns.ts'
 import type { FileStore } from './files/storage.ts'
 import type { BoundHooks, Hooks, WriteEvent, Written } from './hooks.ts'
@@ -19,6 +19,7 @@ import { compileRules, type RuleBook } from './records/rules.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import type { SigningKey } from './signing/keys.ts'
 import { loadServerKey } from './signing/server-key.ts'
+import { createTransactions } from './transactions.ts'
 
 /** Statements that clients have shaped: enough for every connection to have the next one at hand. */
 const SHAPED_AT_ONCE = 4
@@ -52,6 +53,8 @@ export type App = {
   undoing(executor: Executor, undo: () => Promise<void>): void
   /** Runs work in one transaction; what it committed is heard of afterwards, or never. */
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
+  /** Does a part of a transaction that may fail by itself: the transaction then stands as it did before. */
+  attempt<T>(transaction: Executor, work: () => Promise<T>): Promise<T>
   /** Waits for the after-hooks that are still running. */
   settled(): Promise<void>
 }
@@ -80,7 +83,8 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     auth.map(({ name }) => name),
   )
   const signingKey = await loadServerKey(database)
-  const pending = new WeakMap<Executor, { tell: (() => void)[]; undo: (() => Promise<void>)[] }>()
+  const transactions = createTransactions(database, log)
+  const { afterCommit } = transactions
   const running = new Set<Promise<void>>()
   const inTurn = fairTurns(SHAPED_AT_ONCE)
 
@@ -90,13 +94,6 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     } catch (error) {
       log.error({ err: error, collection: written.collection.name }, `The ${what} hook failed.`)
     }
-  }
-
-  /** At once, or with the others of its transaction when that has committed. */
-  const afterCommit = (executor: Executor, tell: () => void) => {
-    const waiting = pending.get(executor)
-    if (waiting) waiting.tell.push(tell)
-    else tell()
   }
 
   const track = (work: Promise<void>) => {
@@ -146,25 +143,9 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
     released(executor, collection, before, after) {
       afterCommit(executor, () => track(releaseFiles(app, collection, before, after)))
     },
-    undoing(executor, undo) {
-      pending.get(executor)?.undo.push(undo)
-    },
-    async transaction(work) {
-      const waiting = { tell: [] as (() => void)[], undo: [] as (() => Promise<void>)[] }
-      const ended = database.begin(async (transaction) => {
-        pending.set(transaction, waiting)
-        return work(transaction)
-      })
-      const result = await ended.catch(async (error: unknown) => {
-        // Where the connection was lost it may have been committed after all; the sweep finds out.
-        const isRolledBack = !(error instanceof Unreachable)
-        for (const undo of isRolledBack ? waiting.undo : [])
-          await undo().catch((cause: unknown) => log.error({ err: cause }, 'A change was not taken back.'))
-        throw error
-      })
-      for (const tell of waiting.tell) tell()
-      return result
-    },
+    undoing: transactions.undoing,
+    transaction: transactions.transaction,
+    attempt: transactions.attempt,
     async settled() {
       await Promise.all(running)
     },

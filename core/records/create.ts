@@ -12,6 +12,7 @@ import { checkAuthForm, passwordErrors, settleSecrets } from './auth-fields.ts'
 import { applyBody, applyInitial, blankRecord } from './body.ts'
 import { openEvent } from './event.ts'
 import { keepUploads, nameUploads } from './files.ts'
+import { LostRace, untilWon } from './lost-race.ts'
 import { missingRelation, uniqueOrThrow } from './refusals.ts'
 import { settleUploads } from './settle-uploads.ts'
 import { failed, validate } from './validate.ts'
@@ -32,10 +33,20 @@ export async function create(
   app: App,
   database: Executor,
   collection: Collection,
-  { body, uploads: sent = [] }: Input,
+  input: Input,
   caller: Caller,
 ): Promise<Outcome> {
   refuseIfClosed(collection, 'create', caller)
+  return untilWon(() => createOnce(app, database, collection, input, caller))
+}
+
+async function createOnce(
+  app: App,
+  database: Executor,
+  collection: Collection,
+  { body, uploads: sent = [] }: Input,
+  caller: Caller,
+): Promise<Outcome> {
   const now = app.clock()
   const record = applyBody(collection, blankRecord(collection), body)
   applyInitial(collection, record, body)
@@ -74,8 +85,8 @@ export async function create(
       if (!written)
         throw (
           (await missingRelation(app, database, collection, after, 'create')) ??
-          refusal() ??
-          new BadRequest(failed('create'))
+          (await refusal(database)) ??
+          new LostRace()
         )
     } catch (error) {
       await kept.undo()

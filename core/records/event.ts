@@ -1,4 +1,5 @@
-import type { Fragment } from '../db/statement.ts'
+import type { Executor } from '../db/database.ts'
+import { type Fragment, statement } from '../db/statement.ts'
 import type { WriteEvent } from '../hooks.ts'
 
 /** A write's event, and what its hooks left in it. */
@@ -7,8 +8,8 @@ export function openEvent(facts: Omit<WriteEvent, 'also' | 'require' | 'reveal'>
   fragments: Fragment[]
   guards: Fragment[]
   revealed: Record<string, string>
-  /** Why a guard said no, as the hook that set it has it. */
-  refusal(): Error | undefined
+  /** Why nothing was written: the first guard that says no, as the hook that set it has it. Asked afterwards. */
+  refusal(database: Executor): Promise<Error | undefined>
 } {
   const fragments: Fragment[] = []
   const guards: Fragment[] = []
@@ -25,5 +26,13 @@ export function openEvent(facts: Omit<WriteEvent, 'also' | 'require' | 'reveal'>
       revealed[key] = value
     },
   }
-  return { event, fragments, guards, revealed, refusal: () => refusals[0]?.() }
+  const refusal = async (database: Executor) => {
+    if (guards.length === 0) return undefined
+    const { parameters, bind } = statement()
+    const asked = guards.map((guard, at) => `${guard(bind)} as "${at}"`).join(', ')
+    const [answers = {}] = await database.run(`select ${asked}`, parameters)
+    const no = guards.findIndex((_, at) => answers[at] !== true)
+    return refusals[no]?.()
+  }
+  return { event, fragments, guards, revealed, refusal }
 }

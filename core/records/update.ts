@@ -1,8 +1,7 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import type { App } from '../app.ts'
 import type { Collection, StoredRecord } from '../collection.ts'
 import type { Executor } from '../db/database.ts'
-import { BadRequest, Conflict, NotFound } from '../errors.ts'
+import { BadRequest, NotFound } from '../errors.ts'
 import { formatTime } from '../time.ts'
 import { allows, refuseIfClosed } from './access.ts'
 import type { Caller } from './actor.ts'
@@ -11,16 +10,12 @@ import { applyBody } from './body.ts'
 import type { Input, Outcome } from './create.ts'
 import { openEvent } from './event.ts'
 import { keepUploads, nameUploads } from './files.ts'
+import { LostRace, untilWon } from './lost-race.ts'
 import { readVersion } from './read.ts'
 import { missingRelation, uniqueOrThrow } from './refusals.ts'
 import { settleUploads } from './settle-uploads.ts'
 import { failed, validate } from './validate.ts'
 import { write } from './write.ts'
-
-/** How often a write that lost a race starts again. Each loss means that somebody else won. */
-const ATTEMPTS = 20
-/** Whoever has lost waits a little, by chance, or the same crowd meets again. */
-const PAUSE_MS_MAX = 64
 
 /**
  * Reads the record, judges and changes it, and writes it back only if it still is what was judged; otherwise
@@ -35,14 +30,7 @@ export async function update(
   caller: Caller,
 ): Promise<Outcome> {
   refuseIfClosed(collection, 'update', caller)
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await updateOnce(app, database, collection, id, input, caller)
-    } catch (error) {
-      if (!(error instanceof LostRace) || attempt === ATTEMPTS) throw error
-      await wait(Math.random() * Math.min(PAUSE_MS_MAX, 2 ** attempt))
-    }
-  }
+  return untilWon(() => updateOnce(app, database, collection, id, input, caller))
 }
 
 async function updateOnce(
@@ -83,7 +71,7 @@ async function updateOnce(
     if (missing) return missing
     const now = await readVersion(database, collection, id)
     // Unchanged and yet not written: a hook's condition said no.
-    return (now?.version === version ? refusal() : undefined) ?? new LostRace()
+    return (now?.version === version ? await refusal(database) : undefined) ?? new LostRace()
   }
 
   const next = async () => {
@@ -109,13 +97,6 @@ async function updateOnce(
   const hook = app.hooksOf(collection).update
   await (hook ? hook(event, next) : next())
   return { record: event.record, revealed }
-}
-
-/** Somebody changed the row between our reading and our writing it. */
-class LostRace extends Conflict {
-  constructor() {
-    super('The record is being changed by others at this very moment; try again.')
-  }
 }
 
 function refuseNewId(before: StoredRecord, body: Readonly<Record<string, unknown>>): void {
