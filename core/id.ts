@@ -35,3 +35,10 @@ export const isId = (text: string): boolean => ID.test(text)
 
 /** Secrets are stored only as this; their own randomness makes salt and stretching pointless. */
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** The same id for the same texts, always: what is made for a reason twice is then one record. */
+export function idFor(...reason: readonly string[]): string {
+  const digest = BigInt(`0x${sha256(JSON.stringify(reason))}`)
+  // 256 bits over 78 of the id: no character is more likely than another by anything that could matter.
+  return digest.toString(36).slice(-15)
+}
