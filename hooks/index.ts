@@ -5,6 +5,7 @@ import agentMetrics from './agent-metrics.ts'
 import agentPackages from './agent-packages.ts'
 import agents from './agents.ts'
 import auditLog from './audit-log.ts'
+import blackouts from './blackouts.ts'
 import deviceCodes from './device-codes.ts'
 import enrolmentTokens from './enrolment-tokens.ts'
 import { ageEvidence } from './jobs/age-evidence.ts'
@@ -34,6 +35,7 @@ export const hooks: readonly BoundHooks[] = [
   patchOperations,
   packageExceptions,
   patchSchedules,
+  blackouts,
   auditLog,
 ]
 
