@@ -3,6 +3,7 @@ import { chmodSync, closeSync, openSync, readdirSync, readFileSync, rmSync, writ
 import { homedir } from 'node:os'
 import { sleep } from './backoff.ts'
 import { AgentError } from './errors.ts'
+import { readSystem } from './facts.ts'
 
 /**
  * Stands between agent and script. It waits for a word on descriptor 3 before it starts the script: the agent first
@@ -44,7 +45,11 @@ export const readStat = (pid: number): Stat | undefined => {
   }
 }
 
-export const bootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+const BOOT_ID = 'proc/sys/kernel/random/boot_id'
+
+/** Which boot this is. Of a file system at `root` that does not tell, the boot of the machine it lies on. */
+export const bootId = (root = '/') =>
+  readSystem(root, BOOT_ID).trim() || readFileSync(`/${BOOT_ID}`, 'utf8').trim()
 
 /** Whether anything of the process's group lives. Its number cannot be given away while one of them does. */
 export const groupLives = ({ pid, startTime, bootId: boot }: ProcessId): boolean => {
@@ -138,5 +143,16 @@ export const spawnScript = async ({ script, args, stdout, stderr, exit }: SpawnO
   }
 }
 
-/** Scripts as processes of this machine. */
-export const processes: ScriptRunner = { start: spawnScript, lives: groupLives, stop: stopGroup }
+/** Scripts as processes of the machine whose file system starts at `root`. */
+export const processesOn = (root: string): ScriptRunner => {
+  // Where `root` tells of boots of its own, the kernel still knows of one.
+  const inKernel = (id: ProcessId) => ({ ...id, bootId: id.bootId === bootId(root) ? bootId() : '' })
+  return {
+    async start(options) {
+      const started = await spawnScript(options)
+      return { ...started, id: { ...started.id, bootId: bootId(root) } }
+    },
+    lives: (id) => groupLives(inKernel(id)),
+    stop: (id, graceMs) => stopGroup(inKernel(id), graceMs),
+  }
+}

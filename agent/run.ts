@@ -12,7 +12,7 @@ import type { Log } from './log.ts'
 import { openMachine } from './machine.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
 import type { PolicyPlace } from './policy.ts'
-import { processes } from './process.ts'
+import { processesOn } from './process.ts'
 import { recoverJobs } from './recover.ts'
 import { openSequences } from './sequences.ts'
 import { openSession } from './session.ts'
@@ -86,7 +86,7 @@ export const run = async ({
     },
     sequences: openSequences(paths.sequences),
   }
-  const context: Context = { transport, journal, scripts: processes, guard, timings, log, stop }
+  const context: Context = { transport, journal, scripts: processesOn(root), guard, timings, log, stop }
   journal.prune(Date.now())
   const pruning = setInterval(() => journal.prune(Date.now()), PRUNE_MS)
   try {
