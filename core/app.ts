@@ -54,7 +54,7 @@ export type App = {
   /** Runs work in one transaction; what it committed is heard of afterwards, or never. */
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
   /** Does a part of a transaction that may fail by itself: the transaction then stands as it did before. */
-  attempt<T>(transaction: Executor, work: () => Promise<T>): Promise<T>
+  attempt<T>(transaction: Executor, work: (part: Executor) => Promise<T>): Promise<T>
   /** Waits for the after-hooks that are still running. */
   settled(): Promise<void>
 }

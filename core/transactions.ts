@@ -10,7 +10,7 @@ export type Transactions = {
   /** What to take back if the transaction is rolled back; outside of one, nothing is. */
   undoing(executor: Executor, undo: () => Promise<void>): void
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>
-  attempt<T>(transaction: Executor, work: () => Promise<T>): Promise<T>
+  attempt<T>(transaction: Executor, work: (part: Executor) => Promise<T>): Promise<T>
 }
 
 export function createTransactions(database: Database, log: Log): Transactions {
@@ -45,16 +45,15 @@ export function createTransactions(database: Database, log: Log): Transactions {
       return result
     },
     async attempt(transaction, work) {
+      if (!transaction.attempt) throw new Error('Only a part of a transaction can be attempted.')
       const waiting = pending.get(transaction)
       const before = { tell: waiting?.tell.length ?? 0, undo: waiting?.undo.length ?? 0 }
-      await transaction.run('savepoint attempt')
       try {
-        const result = await work()
-        await transaction.run('release savepoint attempt')
-        return result
+        return await transaction.attempt((part) => {
+          if (waiting) pending.set(part, waiting)
+          return work(part)
+        })
       } catch (error) {
-        // Where the connection is gone this fails as well, and with it the whole transaction.
-        await transaction.run('rollback to savepoint attempt')
         waiting?.tell.splice(before.tell)
         await takeBack(waiting?.undo.splice(before.undo) ?? [])
         throw error

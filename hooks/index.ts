@@ -11,14 +11,17 @@ import enrolmentTokens from './enrolment-tokens.ts'
 import { ageEvidence } from './jobs/age-evidence.ts'
 import { endLeases } from './jobs/end-leases.ts'
 import { expireOperations } from './jobs/expire-operations.ts'
+import { fireSchedules } from './jobs/fire-schedules.ts'
 import { forgetDeviceCodes } from './jobs/forget-device-codes.ts'
 import { forgetExpiredOtps } from './jobs/forget-otps.ts'
 import { recheckStreams } from './jobs/recheck-streams.ts'
 import { sweepFiles } from './jobs/sweep-files.ts'
 import { trimChangeLog } from './jobs/trim-change-log.ts'
+import { withdrawScheduled } from './jobs/withdraw-scheduled.ts'
 import packageExceptions from './package-exceptions.ts'
 import patchOperations from './patch-operations.ts'
 import patchSchedules from './patch-schedules.ts'
+import rebootSchedules from './reboot-schedules.ts'
 import scripts from './scripts.ts'
 import superusers from './superusers.ts'
 import users from './users.ts'
@@ -35,6 +38,7 @@ export const hooks: readonly BoundHooks[] = [
   patchOperations,
   packageExceptions,
   patchSchedules,
+  rebootSchedules,
   blackouts,
   auditLog,
 ]
@@ -43,6 +47,8 @@ export const jobs: readonly Job[] = [
   ageEvidence,
   endLeases(),
   expireOperations,
+  fireSchedules,
+  withdrawScheduled,
   recheckStreams,
   trimChangeLog,
   forgetDeviceCodes,

@@ -4,7 +4,7 @@ import { BadRequest } from '../core/errors.ts'
 import { hooksFor } from '../core/hooks.ts'
 import { callerFrom } from '../core/records/actor.ts'
 import { findOne } from '../core/records/read.ts'
-import { cancel } from './operations/cancel.ts'
+import { cancel, withdraw } from './operations/cancel.ts'
 import { claim, expire } from './operations/claim.ts'
 import { loseLease } from './operations/lease.ts'
 import { report } from './operations/report.ts'
@@ -21,6 +21,7 @@ export default hooksFor(patchOperations, {
     if (callerFrom(event.caller, 'agents')) return claim(event, next)
     if (act === 'expire') expire(event)
     else if (act === 'lose-lease') await loseLease(event)
+    else if (act === 'withdraw') withdraw(event)
     else cancel(event)
     return next()
   },

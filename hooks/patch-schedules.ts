@@ -1,15 +1,26 @@
-import { patchSchedules } from '../collections/patch-schedules.ts'
-import { hooksFor } from '../core/hooks.ts'
+import { type PatchSchedule, patchSchedules } from '../collections/patch-schedules.ts'
+import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { claimTarget } from './ownership.ts'
+import { fired } from './schedules/fired.ts'
+import { onePerTarget } from './schedules/one-per-target.ts'
+import { settleCalendar } from './schedules/settle-calendar.ts'
+import { withdrawOf } from './schedules/withdraw.ts'
+import { refuseUnreadable } from './unreadable.ts'
+
+async function write(event: WriteEvent<PatchSchedule>, next: () => Promise<void>): Promise<void> {
+  if (event.caller.act === 'fired') {
+    fired(event)
+    return next()
+  }
+  await claimTarget(event)
+  refuseUnreadable(event, ['security_only', 'snapshot'])
+  settleCalendar(event)
+  return onePerTarget(event, next)
+}
 
 export default hooksFor(patchSchedules, {
-  async create(event, next) {
-    await claimTarget(event)
-    return next()
-  },
-
-  async update(event, next) {
-    await claimTarget(event)
-    return next()
-  },
+  create: write,
+  update: write,
+  updated: ({ app, record }) => (record.is_active ? undefined : withdrawOf(app, record.id)),
+  deleted: ({ app, record }) => withdrawOf(app, record.id),
 })

@@ -18,6 +18,8 @@ export type Executor = {
    * of transactions, what is asked for at the same time is read together.
    */
   byId<T extends { id: string }>(text: string, id: string): Promise<T | undefined>
+  /** Of a transaction: a part of it that may fail by itself. What it is handed is good for that part alone. */
+  attempt?<T>(work: (part: Executor) => Promise<T>): Promise<T>
 }
 
 export type Database = Executor & {
@@ -64,11 +66,19 @@ export function openDatabase(connection: Connection, log: (line: string) => void
   return {
     ...gathered(executor(pool.run)),
     begin: <T>(work: (transaction: Executor) => Promise<T>) =>
-      pool.begin((transaction) => work(executor(runOn(transaction)))).catch(translate),
+      pool.begin((transaction) => work(within(transaction))).catch(translate),
     guarded: executor(guarded.run, recurring(GUARDED_PREPARED_MAX)),
     async close() {
       await Promise.all([pool.end(CLOSE_SECONDS), guarded.end(CLOSE_SECONDS)])
     },
+  }
+}
+
+function within(transaction: postgres.TransactionSql): Executor {
+  return {
+    ...executor(runOn(transaction)),
+    attempt: <T>(work: (part: Executor) => Promise<T>) =>
+      transaction.savepoint((part) => work(within(part))) as Promise<T>,
   }
 }
 

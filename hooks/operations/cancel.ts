@@ -2,6 +2,7 @@ import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { formatTime } from '../../core/time.ts'
+import { WITHDRAWN } from '../schedules/withdrawn.ts'
 import { releaseLock } from './lock.ts'
 import { isFinished, isLost } from './states.ts'
 
@@ -26,5 +27,18 @@ export function cancel(event: WriteEvent<PatchOperation>): void {
   }
   event.record.status = 'cancelled'
   event.record.completed_at = formatTime(now)
+  releaseLock(event)
+}
+
+/** Its schedule was switched off or deleted, and no agent has it yet. */
+export function withdraw(event: WriteEvent<PatchOperation>): void {
+  const { before, now } = event
+  if (before.status !== 'pending') throw new Conflict(`The operation is ${before.status}.`)
+  event.record = {
+    ...before,
+    status: 'cancelled',
+    completed_at: formatTime(now),
+    error_message: WITHDRAWN,
+  }
   releaseLock(event)
 }

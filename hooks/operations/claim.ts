@@ -2,6 +2,7 @@ import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
+import { WITHDRAWN } from '../schedules/withdrawn.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { releaseLock } from './lock.ts'
 import { isLost, LEASE_SECONDS, MUTABLE_BY_AGENT } from './states.ts'
@@ -41,6 +42,7 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
     lease_expires_at: leaseFrom(now),
   })
   await refreshExclusions(event)
+  refuseWithdrawn(event)
   // It waits no longer, and dry runs may run beside anything.
   if (before.mode === 'dry-run') releaseLock(event)
   return write()
@@ -83,6 +85,17 @@ function refuseFreed(event: WriteEvent<PatchOperation>): void {
     (bind) =>
       `exists (select 1 from "operation_locks" where "operation" = ${bind(event.before.id)} for update)`,
     () => new Conflict('The operation was given up and its target freed; only its report is still taken.'),
+  )
+}
+
+/** Its schedule was switched off or deleted at this very moment. */
+function refuseWithdrawn(event: WriteEvent<PatchOperation>): void {
+  const { schedule_id, fleet_schedule_id } = event.before
+  const [table, id] = schedule_id ? ['patch_schedules', schedule_id] : ['fleet_schedules', fleet_schedule_id]
+  if (id === '') return
+  event.require(
+    (bind) => `exists (select 1 from "${table}" where "id" = ${bind(id)} and "is_active")`,
+    () => new Conflict(WITHDRAWN),
   )
 }
 

@@ -24,6 +24,7 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   if (!agent) return write()
   refuseBarred(agent, record.mode)
   clearComputed(record)
+  if (event.caller.act === 'schedule') applySchedule(event)
   refuseUnreadable(event, ['not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
   const [platform, kept] = await Promise.all([
     platformOf(database, agent, container),
@@ -68,6 +69,12 @@ function refuseBarred(agent: Agent, mode: string): void {
 /** Whatever a client has said about how it will end. */
 function clearComputed(record: PatchOperation): void {
   Object.assign(record, { status: 'pending', claim: '', stdout_file: '', stderr_file: '' })
+}
+
+/** Which due time of which schedule it is for; nobody but the server says so. */
+function applySchedule({ record, body }: WriteEvent<PatchOperation>): void {
+  for (const field of ['schedule_id', 'fleet_schedule_id', 'scheduled_for'] as const)
+    record[field] = typeof body[field] === 'string' ? body[field] : ''
 }
 
 function checkRequest(record: PatchOperation, now: Date, family: string): void {
