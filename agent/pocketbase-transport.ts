@@ -83,10 +83,13 @@ export const pocketbaseTransport = ({ origin, timings, session, instance }: Tran
     list: (collection, filter) =>
       asking(() => pb.collection(collection).getFullList({ filter, sort: 'created', batch: PAGE })),
 
-    async subscribe(topic, { opened, rang }) {
+    async subscribe(topics, { opened, rang }) {
       try {
-        // Both before the connection stands, so that one call subscribes them.
-        await Promise.all([pb.realtime.subscribe('PB_CONNECT', opened), pb.realtime.subscribe(topic, rang)])
+        // All before the connection stands, so that one call subscribes them.
+        await Promise.all([
+          pb.realtime.subscribe('PB_CONNECT', opened),
+          ...topics.map((topic) => pb.realtime.subscribe(topic, rang)),
+        ])
       } catch (error) {
         await pb.realtime.unsubscribe()
         throw httpError(error)

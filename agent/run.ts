@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { createBell } from './bell.ts'
 import type { Context } from './context.ts'
 import { deliver } from './delivery.ts'
 import { AgentError, Revoked } from './errors.ts'
@@ -10,6 +11,7 @@ import { openJournal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import type { Log } from './log.ts'
 import { openMachine } from './machine.ts'
+import { openOperations } from './operations.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
 import type { PolicyPlace } from './policy.ts'
 import { processesOn } from './process.ts'
@@ -105,7 +107,9 @@ export const run = async ({
     const facts = trustFacts(trust, log)
     const read = async () => ({ ...(await machine.read()), ...facts() })
     void heartbeat(context, { ...machine, read }, beaten)
-    await deliver(context, await recoverJobs(context))
+    const bell = createBell()
+    const operations = openOperations(context, bell, await recoverJobs(context))
+    await deliver(context, bell, [operations])
     if (stop.reason instanceof Revoked) throw stop.reason
     log.info('The agent has stopped.')
   } finally {

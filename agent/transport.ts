@@ -22,8 +22,8 @@ export interface Transport {
   request(method: 'GET' | 'POST' | 'PATCH', path: string, body?: Record<string, unknown>): Promise<Answer>
   /** All records of a collection that match, oldest first, to the last page. */
   list(collection: string, filter: string): Promise<unknown[]>
-  /** Resolves once subscribed; afterwards it reconnects by itself. */
-  subscribe(topic: string, subscriber: Subscriber): Promise<void>
+  /** Resolves once subscribed to all of them; afterwards it reconnects by itself. */
+  subscribe(topics: readonly string[], subscriber: Subscriber): Promise<void>
   /** Multipart POST; `files` maps field to path and is read from the disk while it is sent. */
   upload(path: string, fields: Record<string, string>, files: Record<string, Upload>): Promise<Answer>
   /** GET into a file. More than `maxBytes` is an error. */

@@ -52,14 +52,14 @@ export const leanTransport = (options: LeanOptions): LeanTransport => {
     inSession(session, async () => client.json(await ask(call, method, path, body)))
 
   /** One stream, from the request to its end. Throws where it was never subscribed. */
-  const follow = async (topic: string, { opened, rang }: Subscriber, subscribed: () => void) => {
+  const follow = async (topics: readonly string[], { opened, rang }: Subscriber, subscribed: () => void) => {
     const response = await client.open(REALTIME)
     stream = response
     const late = setTimeout(() => response.destroy(), CONNECT_MS)
     let stands = false
     let failure: unknown
     const subscribe = async (clientId: string) => {
-      await send('subscribe', 'POST', REALTIME, { clientId, subscriptions: ['PB_CONNECT', topic] })
+      await send('subscribe', 'POST', REALTIME, { clientId, subscriptions: ['PB_CONNECT', ...topics] })
       if (response.destroyed) return
       clearTimeout(late)
       stands = true
@@ -68,7 +68,7 @@ export const leanTransport = (options: LeanOptions): LeanTransport => {
       opened()
     }
     const read = eventReader(({ id, event, data }) => {
-      if (event === topic) rang(JSON.parse(data))
+      if (topics.includes(event)) rang(JSON.parse(data))
       else if (event === 'PB_CONNECT')
         subscribe(id).catch((error: unknown) => {
           failure = error
@@ -84,14 +84,14 @@ export const leanTransport = (options: LeanOptions): LeanTransport => {
     else throw failure ?? new HttpError(0, 'The stream ended before it was subscribed.')
   }
 
-  const reopen = async (topic: string, subscriber: Subscriber) => {
+  const reopen = async (topics: readonly string[], subscriber: Subscriber) => {
     for (let attempt = 0; !closing.signal.aborted; ) {
       await sleep(waits[Math.min(attempt++, waits.length - 1)] ?? 0, closing.signal)
       if (closing.signal.aborted) return
       const begin = () => {
         attempt = 0
       }
-      await follow(topic, subscriber, begin).catch(() =>
+      await follow(topics, subscriber, begin).catch(() =>
         measures.warned('A stream could not be opened again.'),
       )
     }
@@ -111,16 +111,16 @@ export const leanTransport = (options: LeanOptions): LeanTransport => {
       }
     },
 
-    subscribe: (topic, subscriber) =>
+    subscribe: (topics, subscriber) =>
       new Promise((resolve, reject) => {
         let stood = false
         const first = () => {
           stood = true
           resolve()
         }
-        follow(topic, subscriber, first).then(
-          () => reopen(topic, subscriber),
-          (error: unknown) => (stood ? reopen(topic, subscriber) : reject(error)),
+        follow(topics, subscriber, first).then(
+          () => reopen(topics, subscriber),
+          (error: unknown) => (stood ? reopen(topics, subscriber) : reject(error)),
         )
       }),
 

@@ -1,11 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { sleep } from '../../agent/backoff.ts'
+import { createBell } from '../../agent/bell.ts'
 import type { Context } from '../../agent/context.ts'
 import { deliver } from '../../agent/delivery.ts'
 import { reasonOf } from '../../agent/errors.ts'
 import { heartbeat } from '../../agent/heartbeat.ts'
 import type { StoredKey } from '../../agent/keys.ts'
 import type { Log } from '../../agent/log.ts'
+import { openOperations } from '../../agent/operations.ts'
 import { recoverJobs } from '../../agent/recover.ts'
 import { enrol, serverKeys } from '../../agent/register.ts'
 import { openSession, type Session } from '../../agent/session.ts'
@@ -98,19 +100,20 @@ export class SimulatedAgent {
       const told = watchedTransport(troubled, ledger)
       const transport: typeof told = {
         ...told,
-        subscribe(topic, subscriber) {
+        subscribe(topics, subscriber) {
           const opened = () => {
             count()
             subscribed()
             subscriber.opened()
           }
-          return told.subscribe(topic, { ...subscriber, opened })
+          return told.subscribe(topics, { ...subscriber, opened })
         },
       }
       const context: Context = { transport, journal, scripts, guard, timings, log: silentLog(measures), stop }
+      const bell = createBell()
       void sleep(beatAfterMs, stop).then(() => heartbeat(context, this.#host, () => undefined))
       this.#over = recoverJobs(context)
-        .then((unreported) => deliver(context, unreported))
+        .then((unreported) => deliver(context, bell, [openOperations(context, bell, unreported)]))
         .catch((error: unknown) => {
           measures.warned(`An agent has failed: ${reasonOf(error)}`)
         })

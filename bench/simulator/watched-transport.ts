@@ -18,8 +18,8 @@ export const watchedTransport = (transport: Transport, ledger: Ledger): Transpor
     return records
   },
 
-  subscribe: (topic, { opened, rang }) =>
-    transport.subscribe(topic, {
+  subscribe: (topics, { opened, rang }) =>
+    transport.subscribe(topics, {
       opened,
       rang(event) {
         const { action, record } = event as { action: string; record: { id: string } }

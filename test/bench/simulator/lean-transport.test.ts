@@ -65,7 +65,7 @@ async function everyCall(transport: Transport, folder: string, end: () => void):
   let opened = 0
   const again = new Promise<void>((resolve) => {
     const subscriber = { opened: () => ++opened === 2 && resolve(), rang: () => undefined }
-    void transport.subscribe('patch_operations/*', subscriber).then(end)
+    void transport.subscribe(['patch_operations/*'], subscriber).then(end)
   })
   await again
   const file = join(folder, 'stdout')
@@ -118,7 +118,7 @@ test('calls are counted by kind and status, and a stream that ends is not connec
   const events: unknown[] = []
   const first = Promise.withResolvers<void>()
   const rang = Promise.withResolvers<void>()
-  await transport.subscribe('t/*', {
+  await transport.subscribe(['t/*'], {
     opened: () => first.resolve(),
     rang: (event) => {
       events.push(event)
