@@ -7,7 +7,11 @@ const TIMEOUT_MS = 60_000
 /** Between SIGTERM and SIGKILL: an rpm that is killed while it reads leaves locks behind that stop the next one. */
 const GRACE_MS = 10_000
 const BYTES_MAX = 8 * 1024 * 1024
+const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin'
 const execute = promisify(execFile)
+
+/** `path`: the folders in which the program, and what it runs, is looked for. */
+type Limits = { timeoutMs: number; graceMs: number; maxBytes: number; path?: string }
 
 /**
  * Runs a program of the system that only asks, and returns what it printed; in English, whatever the machine speaks.
@@ -16,11 +20,11 @@ const execute = promisify(execFile)
 export const capture = async (
   program: string,
   args: readonly string[],
-  limits = { timeoutMs: TIMEOUT_MS, graceMs: GRACE_MS, maxBytes: BYTES_MAX },
+  limits: Limits = { timeoutMs: TIMEOUT_MS, graceMs: GRACE_MS, maxBytes: BYTES_MAX },
 ): Promise<string> => {
   const running = execute(program, args, {
     cwd: '/',
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin', HOME: homedir(), LC_ALL: 'C' },
+    env: { PATH: limits.path ?? PATH, HOME: homedir(), LC_ALL: 'C' },
     timeout: limits.timeoutMs,
     maxBuffer: limits.maxBytes,
   })

@@ -13,6 +13,8 @@ export type Context = {
   guard: Guard
   timings: Timings
   log: Log
+  /** Where this host is a Proxmox node: the folders in which its programs are looked for, as in PATH. */
+  proxmox?: { path: string } | undefined
   /** Aborted when the agent is asked to stop, or, with `Revoked` as reason, when the server sent it away. */
   stop: AbortSignal
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { ContainerPart, ProcessId } from './proxmox/container-part.ts'
 import { ensureFolder, readJson, readText, syncFolder, writeJson } from './state.ts'
 
 /**
@@ -34,15 +35,20 @@ const Job = z.object({
   createdAt: z.string(),
   sha256: z.string().optional(),
   args: z.array(z.string()).optional(),
-  process: z.object({ pid: z.number(), startTime: z.string(), bootId: z.string() }).optional(),
+  process: ProcessId.optional(),
   startedAt: z.string().optional(),
   /** Why the agent ended the script; written before the first signal. */
   stopping: Stopping.optional(),
+  /** Where it runs in a container: what of it must be put right however it ends. */
+  container: ContainerPart.optional(),
   verdict: Verdict.optional(),
   endedAt: z.string().optional(),
   acknowledgedAt: z.string().optional(),
 })
 export type Job = z.infer<typeof Job>
+
+/** `step` has what the `pct` command under way has printed, `step-exit` what it exited with. */
+export type JobFile = 'script' | 'stdout' | 'stderr' | 'exit' | 'step' | 'step-exit'
 
 const DAY_MS = 86_400_000
 const SPOOL_DAYS = 7
@@ -59,7 +65,7 @@ export const openJournal = (folder: string) => {
 
   return {
     read,
-    path: (id: string, file: 'script' | 'stdout' | 'stderr' | 'exit') => pathOf(id, file),
+    path: (id: string, file: JobFile) => pathOf(id, file),
 
     /** Writes the job through to the disk before it returns. */
     save(job: Job): Job {
@@ -78,9 +84,9 @@ export const openJournal = (folder: string) => {
       rmSync(join(folder, id), { recursive: true, force: true })
     },
 
-    /** The exit code the wrapper wrote, or undefined where the script did not end by itself. */
-    exitCode(id: string): number | undefined {
-      const text = readText(pathOf(id, 'exit'))
+    /** The exit code the wrapper wrote, or undefined where the script (or the step) did not end by itself. */
+    exitCode(id: string, file: 'exit' | 'step-exit' = 'exit'): number | undefined {
+      const text = readText(pathOf(id, file))
       return text !== undefined && /^\d{1,3}\n+$/.test(text) ? Number(text) : undefined
     },
 

@@ -100,24 +100,36 @@ export type ScriptRunner = {
   stop(id: ProcessId, graceMs: number): Promise<void>
 }
 
-export type SpawnOptions = { script: string; args: string[]; stdout: string; stderr: string; exit: string }
+export type SpawnOptions = {
+  script: string
+  args: string[]
+  stdout: string
+  stderr: string
+  exit: string
+  /** Where the shell looks for `script`, which then is the name of a program of the system. */
+  path?: string
+  /** What is in the two files stays. */
+  append?: boolean
+}
 
 /**
  * Makes the process for a script, in its own session, with its output going straight into the two files. The
  * script itself waits for `go()`.
  */
-export const spawnScript = async ({ script, args, stdout, stderr, exit }: SpawnOptions): Promise<Spawned> => {
-  chmodSync(script, 0o700)
+export const spawnScript = async (options: SpawnOptions): Promise<Spawned> => {
+  const { script, args, stdout, stderr, exit, path } = options
+  if (path === undefined) chmodSync(script, 0o700)
   rmSync(exit, { force: true })
   // Written over, not anew, by the wrapper: the script may have filled the disk by then.
   writeFileSync(`${exit}.tmp`, '\n\n\n\n')
-  const files = [openSync(stdout, 'w', 0o600), openSync(stderr, 'w', 0o600)] as const
+  const flag = options.append ? 'a' : 'w'
+  const files = [openSync(stdout, flag, 0o600), openSync(stderr, flag, 0o600)] as const
   const child = spawn('/bin/sh', ['-c', WRAPPER, 'patchbase-job', exit, script, ...args], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', ...files, 'pipe'],
     env: {
-      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      PATH: path ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: homedir(),
       LANG: 'C.UTF-8',
     },

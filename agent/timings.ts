@@ -19,6 +19,23 @@ export const Timings = z.strictObject({
   pollMs: z.number().positive().default(4_000),
   requestMs: z.number().positive().default(30_000),
   uploadMs: z.number().positive().default(600_000),
+  /** A question to `pct`, or to a container by it. */
+  pctMs: z.number().positive().default(60_000),
+  /** A `pct` command that changes something: a rollback copies a whole volume on some storages. */
+  pctStepMs: z.number().positive().default(1_800_000),
+  /** How long another's lock on a container is waited for, and how often it is tried again. */
+  lockWaitMs: z.number().nonnegative().default(300_000),
+  lockRetryMs: z.number().positive().default(10_000),
+  /** Until a container runs and has an address. */
+  containerStartMs: z.number().positive().default(120_000),
+  /** Until a container is as well as before its update. */
+  healthMs: z.number().positive().default(60_000),
+  /** Between two looks into a container. */
+  containerPollMs: z.number().positive().default(2_000),
+  /** What a container that is to be stopped again is given to shut down. */
+  shutdownMs: z.number().positive().default(60_000),
+  /** How long it is tried to put a container right, before that is left to its administrator. */
+  settleMs: z.number().positive().default(900_000),
   backoffBaseMs: z.number().positive().default(1_000),
   backoffMaxMs: z.number().positive().default(60_000),
 })
