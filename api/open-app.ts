@@ -24,6 +24,7 @@ export type Given = {
 
 export type OpenApp = AsyncDisposable & {
   app: App
+  connection: Connection
   /** Resolves with a sentence when the database has ended by itself. */
   failed: Promise<string>
 }
@@ -56,7 +57,7 @@ export async function openApp(config: Config, given: Given = {}): Promise<OpenAp
   parts.defer(() => app.settled())
   parts.defer(() => app.mail.close())
   const held = parts.move()
-  return { app, failed, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { app, connection, failed, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { App } from '../core/app.ts'
 import type { Config } from '../core/config.ts'
 import { startJobs } from '../core/jobs.ts'
+import { openQueue } from '../core/queue/queue.ts'
 import { isFirstRun, issueSetupToken } from '../core/setup.ts'
 import { jobs } from '../hooks/index.ts'
 import { syncBuiltInScripts } from '../hooks/jobs/sync-built-in-scripts.ts'
@@ -29,10 +30,11 @@ const PATCH_SCRIPTS = new URL('../patch-scripts', import.meta.url).pathname
 export async function startServer(config: Config, given: Brought = {}): Promise<Server> {
   const { patchScripts = PATCH_SCRIPTS } = given
   await using parts = new AsyncDisposableStack()
-  const { app, failed } = parts.use(await openApp(config, given))
+  const { app, connection, failed } = parts.use(await openApp(config, given))
   await syncBuiltInScripts(app, patchScripts)
   const running = startJobs(app, jobs)
   parts.defer(() => running.stop())
+  parts.use(openQueue(app, connection, jobs))
 
   let url = config.publicUrl ?? ''
   const listening = await listen(
