@@ -1,33 +1,20 @@
-import { createHash } from 'node:crypto'
-import { CronExpressionParser } from 'cron-parser'
+import { cronPattern } from './cron.ts'
+import type { Calendar } from './fire-times.ts'
+import { type CalendarField, CalendarProblem } from './problem.ts'
+import { zoneNamed } from './zone.ts'
 
-// A first form for others to code against.
-export type Calendar = { cron_expression: string; timezone: string }
-const parse = ({ cron_expression, timezone }: Calendar, currentDate: Date) =>
-  CronExpressionParser.parse(cron_expression, { currentDate, tz: timezone || 'UTC' })
-export function calendarProblem(
-  calendar: Calendar,
-): { field: 'cron_expression' | 'timezone'; message: string } | undefined {
+export { type Calendar, lastFireTime, nextFireTime } from './fire-times.ts'
+export { jitterMs } from './jitter.ts'
+
+/** Why nothing can be scheduled by this calendar, naming the remedy; undefined when it can. */
+export function calendarProblem(calendar: Calendar): { field: CalendarField; message: string } | undefined {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: calendar.timezone || 'UTC' })
-  } catch {
-    return { field: 'timezone', message: 'Must be a time zone.' }
-  }
-  try {
-    if (calendar.cron_expression.trim().split(/\s+/).length !== 5) throw new Error('five fields')
-    parse(calendar, new Date()).next()
-    return undefined
+    zoneNamed(calendar.timezone)
+    if (cronPattern(calendar.cron_expression) !== 'never') return undefined
+    const message = 'Never comes: none of its months has such a day. Choose a day that the months have.'
+    return { field: 'cron_expression', message }
   } catch (error) {
-    return { field: 'cron_expression', message: (error as Error).message }
+    if (!(error instanceof CalendarProblem)) throw error
+    return { field: error.field, message: error.message }
   }
 }
-export const nextFireTime = (calendar: Calendar, after: Date): Date | undefined =>
-  parse(calendar, after).next().toDate()
-export function lastFireTime(calendar: Calendar, after: Date, until: Date): Date | undefined {
-  const last = parse(calendar, new Date(until.getTime() + 1))
-    .prev()
-    .toDate()
-  return last > after ? last : undefined
-}
-export const jitterMs = (id: string, jitterSeconds: number): number =>
-  (createHash('sha256').update(id).digest().readUInt32BE() % (jitterSeconds + 1)) * 1000
