@@ -45,6 +45,8 @@ export type App = {
   /** Where statements run that a caller has shaped: under a time limit, and in turn with those of others. */
   shapedBy(caller: Caller): Executor
   hooksOf(collection: Collection): Hooks
+  /** The change log has something new: subscribers hear of it once it is committed. */
+  told(executor: Executor): void
   /** A write has happened: subscribers and after-hooks hear of it once it is committed. */
   committed(executor: Executor, what: Settled, event: WriteEvent): void
   /** A record was changed or deleted, and with it the files that it does not name any more. */
@@ -132,12 +134,15 @@ export async function createApp({ collections, hooks, doorbell, ...parts }: Part
       }
     },
     hooksOf: (collection) => byCollection.get(collection) ?? {},
-    committed(executor, what, { collection, record, before, caller }) {
+    told(executor) {
       afterCommit(executor, () => {
         app.changes.wake()
         doorbell?.ring()
-        track(runAfter(what, { app, collection, record, before, caller }))
       })
+    },
+    committed(executor, what, { collection, record, before, caller }) {
+      app.told(executor)
+      afterCommit(executor, () => track(runAfter(what, { app, collection, record, before, caller })))
       if (what !== 'created') app.released(executor, collection, before, what === 'deleted' ? null : record)
     },
     released(executor, collection, before, after) {

@@ -1,17 +1,12 @@
 import { type PatchSchedule, patchSchedules } from '../collections/patch-schedules.ts'
 import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { claimTarget } from './ownership.ts'
-import { fired } from './schedules/fired.ts'
 import { onePerTarget } from './schedules/one-per-target.ts'
 import { settleCalendar } from './schedules/settle-calendar.ts'
 import { withdrawOf } from './schedules/withdraw.ts'
 import { refuseUnreadable } from './unreadable.ts'
 
 async function write(event: WriteEvent<PatchSchedule>, next: () => Promise<void>): Promise<void> {
-  if (event.caller.act === 'fired') {
-    fired(event)
-    return next()
-  }
   await claimTarget(event)
   refuseUnreadable(event, ['security_only', 'snapshot'])
   settleCalendar(event)

@@ -1,16 +1,11 @@
 import { type RebootSchedule, rebootSchedules } from '../collections/reboot-schedules.ts'
 import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { claimTarget } from './ownership.ts'
-import { fired } from './schedules/fired.ts'
 import { onePerTarget } from './schedules/one-per-target.ts'
 import { settleCalendar } from './schedules/settle-calendar.ts'
 import { withdrawOf } from './schedules/withdraw.ts'
 
 async function write(event: WriteEvent<RebootSchedule>, next: () => Promise<void>): Promise<void> {
-  if (event.caller.act === 'fired') {
-    fired(event)
-    return next()
-  }
   await claimTarget(event)
   settleCalendar(event)
   return onePerTarget(event, next)

@@ -1,9 +1,7 @@
 import { patchOperations } from '../../collections/patch-operations.ts'
 import { type PatchSchedule, patchSchedules } from '../../collections/patch-schedules.ts'
 import type { StoredRecord } from '../../core/collection.ts'
-import { idFor } from '../../core/id.ts'
 import { systemCaller } from '../../core/records/actor.ts'
-import { readById } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 import type { Recurring } from './fire.ts'
 
@@ -12,10 +10,9 @@ export const scheduleCaller = { ...systemCaller, act: 'schedule' }
 /** A due time of a patch schedule becomes one operation. */
 export const patching: Recurring = {
   collection: patchSchedules,
-  async fire(app, transaction, stored: StoredRecord, { at, notAfter }) {
+  makes: patchOperations,
+  async fire(app, part, id, stored, { at, notAfter }) {
     const schedule = stored as StoredRecord & PatchSchedule
-    const id = idFor(schedule.id, formatTime(at))
-    if (await readById(transaction, patchOperations, id)) return `operation ${id}`
     const { agent_id, lxc_id, mode, security_only, after_patch } = schedule
     const body = {
       ...{ id, agent_id, lxc_id, mode, security_only, after_patch },
@@ -25,7 +22,6 @@ export const patching: Recurring = {
       schedule_id: schedule.id,
       scheduled_for: formatTime(at),
     }
-    await app.records.within(transaction).create('patch_operations', { body }, scheduleCaller)
-    return `operation ${id}`
+    await app.records.within(part).create('patch_operations', { body }, scheduleCaller)
   },
 }

@@ -1,31 +1,37 @@
-import type { Blackout } from '../../collections/blackouts.ts'
 import type { App } from '../../core/app.ts'
 import type { Collection, StoredRecord } from '../../core/collection.ts'
 import type { Executor } from '../../core/db/database.ts'
 import { quote } from '../../core/db/statement.ts'
 import { AppError, Conflict } from '../../core/errors.ts'
+import { idFor } from '../../core/id.ts'
 import { systemCaller } from '../../core/records/actor.ts'
+import { amend } from '../../core/records/amend.ts'
 import { LostRace } from '../../core/records/lost-race.ts'
-import { columnsOf } from '../../core/records/read.ts'
+import { columnsOf, findAll } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 import { blackoutsOf } from './blackouts.ts'
 import type { Scheduled } from './settle-calendar.ts'
 import { type Due, type Turn, turnOf } from './turn.ts'
 
 /**
- * What recurs. `fire` makes what is due, once for one due time however often it is called, and says in a few words
- * what it did; a Conflict says why nothing is to be made this time.
+ * What recurs. `fire` makes a record with this id in `makes`, or throws a Conflict that says why nothing is to be made
+ * this time.
  */
 export type Recurring = {
   collection: Collection
-  fire(app: App, transaction: Executor, schedule: StoredRecord, due: Due): Promise<string>
+  makes: Collection
+  fire(app: App, part: Executor, id: string, schedule: StoredRecord, due: Due): Promise<void>
 }
 
 /** Small, for what is made holds rows of its agents until the batch has committed. */
 const BATCH = 25
+/** Batches at once: each mostly waits for the database. */
+const LANES = 3
 const FAILURES_MAX = 3
 
 type Row = StoredRecord & Scheduled
+/** A row that is ours until the batch has committed. */
+type Locked = { record: Row; version: string }
 
 /**
  * Fires what is due, as often as there is something, however many servers do so at once: a row belongs to who has
@@ -34,60 +40,71 @@ type Row = StoredRecord & Scheduled
 export async function fireDue(app: App, recurring: Recurring): Promise<void> {
   /** Those that could not be done now; the next scan finds them again. */
   const left: string[] = []
-  while ((await app.transaction((transaction) => fireBatch(app, transaction, recurring, left))) === BATCH);
+  const lane = async () => {
+    while ((await app.transaction((batch) => fireBatch(app, batch, recurring, left))) === BATCH);
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
 }
 
 /** How many were due. */
-async function fireBatch(
-  app: App,
-  transaction: Executor,
-  recurring: Recurring,
-  left: string[],
-): Promise<number> {
-  const { collection } = recurring
+async function fireBatch(app: App, batch: Executor, recurring: Recurring, left: string[]): Promise<number> {
+  const { collection, makes } = recurring
   const now = app.clock()
   // No time at all counts as due as well: it is given one.
-  const due = await transaction.run<Row>(
-    `select ${columnsOf(collection)} from ${quote(collection.name)}
+  const rows = await batch.run<Row & { _version: string }>(
+    `select ${columnsOf(collection)}, xmin::text as "_version" from ${quote(collection.name)}
      where "is_active" and "next_run_at" <= $1 and not ("id" = any($2::text[]))
      order by "next_run_at", "id" limit ${BATCH} for update skip locked`,
     [formatTime(now), left],
   )
-  const blackouts: Blackout[] =
-    due.length === 0 ? [] : await blackoutsOf(transaction, [...new Set(due.map((row) => row.user_id))], now)
+  if (rows.length === 0) return 0
+  const locked = rows.map(({ _version: version, ...record }) => ({ record: record as Row, version }))
   // In one order everywhere, so that two batches never wait for each other's agents.
-  due.sort((a, b) => (String(a.agent_id ?? '') < String(b.agent_id ?? '') ? -1 : 1))
-  for (const schedule of due)
-    if (!(await fireOne(app, transaction, recurring, schedule, turnOf(schedule, { now, blackouts }))))
-      left.push(schedule.id)
-  return due.length
+  locked.sort((a, b) => (String(a.record.agent_id ?? '') < String(b.record.agent_id ?? '') ? -1 : 1))
+  const blackouts = await blackoutsOf(batch, [...new Set(rows.map(({ user_id }) => user_id))], now)
+  const turns = locked.map((schedule) => {
+    const turn = turnOf(schedule.record, { now, blackouts })
+    return { schedule, turn, id: turn.due ? idFor(schedule.record.id, formatTime(turn.due.at)) : '' }
+  })
+  const made = await findAll(batch, makes, '"id" = any($1::text[])', [turns.map(({ id }) => id)])
+  const known = new Set(made.map(({ id }) => id))
+  for (const { schedule, turn, id } of turns) {
+    const wanted = turn.due && !known.has(id) ? turn.due : undefined
+    const change = id ? { ...turn.change, last_status: `made ${id}` } : turn.change
+    if (!(await fireOne(app, batch, recurring, schedule, { id, due: wanted, change })))
+      left.push(schedule.record.id)
+  }
+  return rows.length
 }
+
+type Firing = Turn & { id: string }
 
 /** False where it could be neither done nor written down. */
 async function fireOne(
   app: App,
-  transaction: Executor,
+  batch: Executor,
   { collection, fire }: Recurring,
-  schedule: Row,
-  { due, change }: Turn,
+  schedule: Locked,
+  { id, due, change }: Firing,
 ): Promise<boolean> {
-  const write = (part: Executor, body: Partial<Scheduled>) =>
-    app.records.within(part).update(collection.name, schedule.id, { body }, { ...systemCaller, act: 'fired' })
+  const { record } = schedule
+  const write = (part: Executor, what: Partial<Scheduled>) =>
+    amend(app, part, collection, schedule, what, systemCaller)
   try {
-    await app.attempt(transaction, async (part) => {
-      const said = due && (await fire(app, part, schedule, due))
-      await write(part, { ...change, ...(said && { last_status: said }) })
+    await app.attempt(batch, async (part) => {
+      if (due) await fire(app, part, id, record, due)
+      await write(part, change)
     })
     return true
   } catch (error) {
-    const log = app.log.child({ collection: collection.name, schedule: schedule.id })
+    const log = app.log.child({ collection: collection.name, schedule: record.id })
     if (isPassing(error)) {
       log.warn({ err: error }, 'A schedule could not be fired now; the next scan tries again.')
       return false
     }
     if (!(error instanceof AppError)) log.error({ err: error }, 'A schedule failed.')
     try {
-      await app.attempt(transaction, (part) => write(part, { ...change, ...afterwards(schedule, error) }))
+      await app.attempt(batch, (part) => write(part, { ...change, ...afterwards(record, error) }))
       return true
     } catch (again) {
       log.error({ err: again }, 'What came of a schedule could not be written; the next scan tries again.')

@@ -162,7 +162,7 @@ describe('a due time', () => {
     expect(await stored(body.id)).toMatchObject({
       next_run_at: '2026-03-02 03:00:00.000Z',
       last_run_at: '2026-03-01 03:00:01.000Z',
-      last_status: `operation ${operations[0]?.id}`,
+      last_status: `made ${operations[0]?.id}`,
     })
   })
 
