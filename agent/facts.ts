@@ -73,7 +73,7 @@ export const collectFacts = (root = '/') => {
     primary_ip: primaryAddress(all, defaultInterface(readSystem(root, 'proc/net/route'))),
     all_ips: all.map(({ address }) => address),
     boot_id: readSystem(root, 'proc/sys/kernel/random/boot_id').trim(),
-    capabilities: ['claim'],
+    capabilities: ['claim', 'reboot'],
     version,
   }
 }

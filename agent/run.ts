@@ -15,6 +15,9 @@ import { openOperations } from './operations.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
 import type { PolicyPlace } from './policy.ts'
 import { processesOn } from './process.ts'
+import { rebootMachine } from './reboot/machine.ts'
+import { openRebootMemory } from './reboot/memory.ts'
+import { openReboots } from './reboot/reboots.ts'
 import { recoverJobs } from './recover.ts'
 import { openSequences } from './sequences.ts'
 import { openSession } from './session.ts'
@@ -25,6 +28,7 @@ import { version } from './version.ts'
 
 export const TokenFile = z.object({ refresh_token: z.string().min(1) })
 const PRUNE_MS = 86_400_000
+const readGuest = async () => undefined
 
 export type RunOptions = {
   stateDir: string
@@ -89,8 +93,12 @@ export const run = async ({
     sequences: openSequences(paths.sequences),
   }
   const context: Context = { transport, journal, scripts: processesOn(root), guard, timings, log, stop }
-  journal.prune(Date.now())
-  const pruning = setInterval(() => journal.prune(Date.now()), PRUNE_MS)
+  const memory = openRebootMemory(paths.reboots)
+  const prune = () => {
+    for (const kept of [journal, memory]) kept.prune(Date.now())
+  }
+  prune()
+  const pruning = setInterval(prune, PRUNE_MS)
   try {
     log.info('The agent runs.', {
       ...{ version, agent: enrolment.agent_id, server: enrolment.server },
@@ -109,7 +117,9 @@ export const run = async ({
     void heartbeat(context, { ...machine, read }, beaten)
     const bell = createBell()
     const operations = openOperations(context, bell, await recoverJobs(context))
-    await deliver(context, bell, [operations])
+    const { reported } = operations
+    const reboots = openReboots(context, { machine: rebootMachine(root, readGuest), memory, reported })
+    await deliver(context, bell, [reboots, operations])
     if (stop.reason instanceof Revoked) throw stop.reason
     log.info('The agent has stopped.')
   } finally {

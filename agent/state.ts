@@ -41,6 +41,7 @@ export const statePaths = (folder: string) => ({
   sequences: join(folder, 'sequences.json'),
   locks: join(folder, 'locks'),
   jobs: join(folder, 'jobs'),
+  reboots: join(folder, 'reboots'),
 })
 
 /** Makes the folder and takes everybody else's rights to it, also where it stood before. */

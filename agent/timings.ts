@@ -15,6 +15,12 @@ export const Timings = z.strictObject({
   applyGraceMs: z.number().nonnegative().default(1_800_000),
   /** What a running script is given when the agent itself is asked to stop. */
   stopWaitMs: z.number().nonnegative().default(5_000),
+  /** How long reports that are under way are waited for before a restart. */
+  reportWaitMs: z.number().nonnegative().default(10_000),
+  /** After the command to restart it, the machine has this long to go down, and no other work begins. */
+  stillUpMs: z.number().positive().default(600_000),
+  /** Between two reports of a container that restarts. */
+  guestMs: z.number().positive().default(5_000),
   /** Between two questions whether a device code was approved. */
   pollMs: z.number().positive().default(4_000),
   requestMs: z.number().positive().default(30_000),

@@ -5,7 +5,7 @@ import { version } from '../../agent/version.ts'
 
 test('the facts of this machine are complete', () => {
   const facts = collectFacts()
-  expect(facts).toMatchObject({ os_type: 'linux', version, capabilities: ['claim'] })
+  expect(facts).toMatchObject({ os_type: 'linux', version, capabilities: ['claim', 'reboot'] })
   expect(facts.hostname).not.toBe('')
   expect(facts.boot_id).toMatch(/^[0-9a-f-]{36}$/)
   expect(facts.kernel_version).not.toBe('')

@@ -1,0 +1,52 @@
+import { aborted, sleep } from '../backoff.ts'
+import { reasonOf } from '../errors.ts'
+import { giveCommand } from './command.ts'
+import type { Remembered } from './memory.ts'
+import { leftOf, type RebootParts } from './parts.ts'
+
+type GuestReboot = Remembered & { vmid: number }
+
+/** Gives the command that restarts a container, and shows the server that container until it has. */
+export const restartGuest = async (parts: RebootParts, reboot: GuestReboot, command: string[]) => {
+  const { context, memory, failed } = parts
+  const { id, vmid } = reboot
+  context.log.info('The container is restarted.', { id, vmid, command: command.join(' ') })
+  const given = giveCommand(command, memory.output(id))
+  const reason = await Promise.race([given, aborted(context.stop)])
+  if (context.stop.aborted) return
+  if (reason !== undefined) failed(reboot, reason)
+  else await followGuest(parts, reboot)
+}
+
+/**
+ * Reports a container until it runs for a shorter time than its reboot is acknowledged: the proof that it was
+ * restarted. An agent that was itself restarted meanwhile goes on here.
+ */
+export const followGuest = async (parts: RebootParts, reboot: GuestReboot) => {
+  const { context, memory, failed } = parts
+  const { timings, log, stop } = context
+  const { id, vmid, timeoutSeconds, acknowledgedAt } = reboot
+  const deadline = performance.now() + leftOf(timeoutSeconds * 1000, acknowledgedAt)
+  while (!stop.aborted) {
+    const restarted = await showGuest(parts, reboot).catch((error: unknown) =>
+      log.warn('The container could not be reported.', { id, vmid, reason: reasonOf(error) }),
+    )
+    if (restarted) {
+      memory.save({ ...reboot, state: 'done', closedAt: new Date().toISOString() })
+      log.info('The container was restarted.', { id, vmid })
+      return
+    }
+    if (performance.now() >= deadline) break
+    await sleep(Math.min(timings.guestMs, Math.max(1, deadline - performance.now())), stop)
+  }
+  if (!stop.aborted) failed(reboot, `Container ${vmid} was not seen restarted within ${timeoutSeconds} s.`)
+}
+
+/** Reports the container once. True where that proves its restart to the server as well. */
+const showGuest = async ({ context, machine }: RebootParts, { vmid, acknowledgedAt = '' }: GuestReboot) => {
+  const elapsedSeconds = (Date.now() - Date.parse(acknowledgedAt)) / 1000
+  const guest = await machine.readGuest(vmid)
+  if (!guest) return false
+  await context.transport.request('POST', '/api/proxmox/lxc', guest)
+  return guest.status === 'running' && Number(guest.uptime ?? Number.NaN) < elapsedSeconds
+}
