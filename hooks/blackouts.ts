@@ -1,9 +1,10 @@
 import { type Blackout, blackouts } from '../collections/blackouts.ts'
+import { calendarProblem } from '../core/calendar/index.ts'
 import { BadRequest, type FieldErrors } from '../core/errors.ts'
 import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { failed } from '../core/records/validate.ts'
 import { formatTime } from '../core/time.ts'
-import { instantsOf, isZone } from './schedules/local-time.ts'
+import { instantsOf } from './schedules/local-time.ts'
 import { settleOwner } from './schedules/whose.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -21,8 +22,8 @@ function settleTimes({ record, action }: WriteEvent<Blackout>): void {
   const errors: FieldErrors = {}
   record.timezone ||= 'UTC'
   const { timezone } = record
-  if (!isZone(timezone))
-    errors.timezone = invalid(`There is no time zone ${JSON.stringify(timezone)}; "Europe/Berlin" is one.`)
+  const problem = calendarProblem({ cron_expression: '* * * * *', timezone })
+  if (problem) errors.timezone = invalid(problem.message)
   const from = readLocal(record.from)
   const to = readLocal(record.to)
   // What is blank is told by validation.

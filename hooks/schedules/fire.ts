@@ -114,7 +114,7 @@ async function fireOne(
 }
 
 /** The next scan may find everything in order. */
-const isPassing = (error: unknown): boolean =>
+export const isPassing = (error: unknown): boolean =>
   error instanceof LostRace || (error instanceof AppError && error.status >= 500)
 
 /** A refusal is the state of things, anything else a fault; a schedule that only has faults is switched off. */
@@ -129,7 +129,7 @@ function afterwards(schedule: Row, error: unknown): Partial<Scheduled> {
   return { last_run_at, last_status: `failed: ${why}`.slice(0, 900) + note, failures, ...end }
 }
 
-function sentenceOf({ message, data }: AppError): string {
+export function sentenceOf({ message, data }: AppError): string {
   const fields = Object.entries(data).map(([field, error]) => `${field}: ${String(error.message ?? '')}`)
   return [message, ...fields].join(' ')
 }
