@@ -25,6 +25,7 @@ import { health } from './routes/health.ts'
 import { patches } from './routes/patches.ts'
 import { realtime } from './routes/realtime.ts'
 import { records } from './routes/records.ts'
+import { schedules } from './routes/schedules.ts'
 import { scripts } from './routes/scripts.ts'
 
 export type Api = ReturnType<typeof createApi>
@@ -60,6 +61,7 @@ export function createApi(
     .route('/', health(app))
     .route('/', agent(app, publicUrl, approval))
     .route('/', patches(app))
+    .route('/', schedules(app))
     .route('/', scripts(app, countersign))
     .route('/', setup(app, publicUrl))
     .route('/', authorize(app, logins, approval))

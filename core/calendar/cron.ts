@@ -22,6 +22,7 @@ const ALIASES: Record<string, string> = {
   '@midnight': '0 0 * * *',
   '@hourly': '0 * * * *',
 }
+const LONGEST = 255
 const FIELDS = 'minute, hour, day of month, month, day of week'
 /** The longest that each month can be. */
 const LENGTHS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -31,6 +32,7 @@ const refuse = (message: string): never => {
 }
 
 function fieldsOf(text: string): string[] {
+  if (text.length > LONGEST) return refuse(`Must be no longer than ${LONGEST} characters.`)
   const fields = text.split(/[ \t]+/).filter((field) => field !== '')
   const [first = ''] = fields
   if (fields.length === 0) return refuse(`Write five fields: ${FIELDS}.`)

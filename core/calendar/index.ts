@@ -5,6 +5,7 @@ import { zoneNamed } from './zone.ts'
 
 export { type Calendar, lastFireTime, nextFireTime } from './fire-times.ts'
 export { jitterMs } from './jitter.ts'
+export { localTime } from './local-time.ts'
 
 /** Why nothing can be scheduled by this calendar, naming the remedy; undefined when it can. */
 export function calendarProblem(calendar: Calendar): { field: CalendarField; message: string } | undefined {

@@ -55,24 +55,21 @@ function openZone(name: string): Zone {
     }
     return high
   }
-  const yearOf = remembered(200, (year): Stretch[] => {
+  const yearOf = remembered(40, (year): Stretch[] => {
     const end = startOf(Number(year) + 1)
     const stretches: Stretch[] = []
     let from = startOf(Number(year))
-    for (let at = from; at < end; ) {
-      const next = Math.min(at + SAMPLE, end)
-      const offset = offsetAt(at)
-      if (offsetAt(next) !== offset) {
-        const change = changeBetween(at, next)
-        if (change < end) {
-          stretches.push({ from, until: change, offset })
-          from = change
-        }
-      }
-      at = next
+    let offset = offsetAt(from)
+    for (let at = from; at < end; at += SAMPLE) {
+      const next = Math.min(at + SAMPLE, end - 1)
+      const offsetThen = offsetAt(next)
+      if (offsetThen === offset) continue
+      const until = changeBetween(at, next)
+      stretches.push({ from, until, offset })
+      from = until
+      offset = offsetThen
     }
-    stretches.push({ from, until: end, offset: offsetAt(end - 1) })
-    return stretches
+    return [...stretches, { from, until: end, offset }]
   })
   return {
     stretchAt: (instant) => {
