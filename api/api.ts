@@ -24,6 +24,7 @@ import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { patches } from './routes/patches.ts'
 import { realtime } from './routes/realtime.ts'
+import { reboot } from './routes/reboot.ts'
 import { records } from './routes/records.ts'
 import { schedules } from './routes/schedules.ts'
 import { scripts } from './routes/scripts.ts'
@@ -61,6 +62,7 @@ export function createApi(
     .route('/', health(app))
     .route('/', agent(app, publicUrl, approval))
     .route('/', patches(app))
+    .route('/', reboot(app))
     .route('/', schedules(app))
     .route('/', scripts(app, countersign))
     .route('/', setup(app, publicUrl))

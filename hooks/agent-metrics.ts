@@ -12,6 +12,7 @@ import { formatTime } from '../core/time.ts'
 import { PackagesHash } from './agent-packages/read.ts'
 import { wishes } from './agent-packages/wishes.ts'
 import { applyFacts } from './enrolment/facts.ts'
+import { settleReboot } from './reboots/settle.ts'
 
 const amount = z.number().finite().nonnegative().catch(0)
 const Filesystem = z.object({
@@ -88,6 +89,8 @@ export default hooksFor(agentMetrics, {
        on conflict ("agent_id") do update set ${sets.join(', ')}`,
       parameters,
     )
+    // A restart that this heartbeat proves; the sweep finds those for which this fails.
+    if (agent.pending_reboot_id !== '') await settleReboot(app, agent.pending_reboot_id)
     // Also where the server was set back to an older state: the agent sends its inventory again.
     const isMissing =
       PackagesHash.safeParse(body.packages_hash).success && body.packages_hash !== agent.packages_hash

@@ -5,6 +5,7 @@ import { applyFacts } from './enrolment/facts.ts'
 import { giveRefreshToken, renewRefreshToken } from './enrolment/refresh.ts'
 import { register } from './enrolment/register.ts'
 import { dropEvidence } from './operations/drop-evidence.ts'
+import { endRebootsOf } from './reboots/revoked.ts'
 
 const OWNERS_FIELDS = ['hostname', 'tags', 'status', 'update_channel'] as const
 
@@ -35,6 +36,7 @@ export default hooksFor(agents, {
       record.refresh_token_hash = ''
       record.refresh_token_expires = ''
       record.enrol_key_hash = ''
+      await endRebootsOf(event)
     }
     return next()
   },

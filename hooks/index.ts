@@ -12,15 +12,18 @@ import { ageEvidence } from './jobs/age-evidence.ts'
 import { endLeases } from './jobs/end-leases.ts'
 import { expireOperations } from './jobs/expire-operations.ts'
 import { fireSchedules } from './jobs/fire-schedules.ts'
+import { followUp } from './jobs/follow-up.ts'
 import { forgetDeviceCodes } from './jobs/forget-device-codes.ts'
 import { forgetExpiredOtps } from './jobs/forget-otps.ts'
 import { recheckStreams } from './jobs/recheck-streams.ts'
+import { settleReboots } from './jobs/settle-reboots.ts'
 import { sweepFiles } from './jobs/sweep-files.ts'
 import { trimChangeLog } from './jobs/trim-change-log.ts'
 import { withdrawScheduled } from './jobs/withdraw-scheduled.ts'
 import packageExceptions from './package-exceptions.ts'
 import patchOperations from './patch-operations.ts'
 import patchSchedules from './patch-schedules.ts'
+import rebootOperations from './reboot-operations.ts'
 import rebootSchedules from './reboot-schedules.ts'
 import scripts from './scripts.ts'
 import superusers from './superusers.ts'
@@ -36,6 +39,7 @@ export const hooks: readonly BoundHooks[] = [
   deviceCodes,
   scripts,
   patchOperations,
+  rebootOperations,
   packageExceptions,
   patchSchedules,
   rebootSchedules,
@@ -47,6 +51,8 @@ export const jobs: readonly Job[] = [
   ageEvidence,
   endLeases(),
   expireOperations,
+  settleReboots(),
+  followUp,
   fireSchedules,
   withdrawScheduled,
   recheckStreams,

@@ -10,6 +10,8 @@ import { loseLease } from './operations/lease.ts'
 import { report } from './operations/report.ts'
 import { request } from './operations/request.ts'
 import { isFinished } from './operations/states.ts'
+import { skipAfterPatch } from './reboots/follow-operation.ts'
+import { followUp } from './reboots/follow-up.ts'
 
 /** Who may move an operation where; the states are drawn in `operations/states.ts`. */
 export default hooksFor(patchOperations, {
@@ -22,8 +24,13 @@ export default hooksFor(patchOperations, {
     if (act === 'expire') expire(event)
     else if (act === 'lose-lease') await loseLease(event)
     else if (act === 'withdraw') withdraw(event)
+    else if (act === 'skip-after-patch') skipAfterPatch(event)
     else cancel(event)
     return next()
+  },
+
+  updated({ app, record }) {
+    return record.after_patch_state === 'wanted' ? followUp(app, record.id) : undefined
   },
 
   async delete({ database, before }, next) {

@@ -6,8 +6,8 @@ const NO = new Set(['', '0', 'f', 'F', 'false', 'False', 'FALSE'])
 
 /**
  * PocketBase reads a time or a yes that it does not understand as none. Here that would start a patch now instead of
- * tonight, or update everything instead of security alone, so what cannot be read is refused. Fields that the
- * body does not name are not looked at.
+ * tonight, update everything instead of security alone, or a host instead of its container, so what cannot be read is
+ * refused. Fields that the body does not name are not looked at.
  */
 export function refuseUnreadable<R extends object>(
   { body, collection, record, action }: WriteEvent<R>,
@@ -24,6 +24,8 @@ export function refuseUnreadable<R extends object>(
         code: 'validation_invalid_date',
         message: 'Must be a time such as "2026-01-02 03:04:05Z".',
       }
+    if (kind === 'relation' && stored[field] === '')
+      errors[field] = { code: 'validation_invalid_value', message: 'Must be the id of a record.' }
     if (
       kind === 'bool' &&
       stored[field] === false &&

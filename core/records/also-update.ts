@@ -19,9 +19,10 @@ export function alsoUpdate(
 ): void {
   const { caller, now } = event
   const table = quote(collection.name)
+  // Not `for update`: it would wait for those who hold the row only as the target of a relation, and they for it.
   event.require(
     (bind) =>
-      `exists (select 1 from ${table} where "id" = ${bind(before.id)} and xmin = ${bind(version)}::xid for update)`,
+      `exists (select 1 from ${table} where "id" = ${bind(before.id)} and xmin = ${bind(version)}::xid for no key update)`,
     () => undefined,
   )
   const after = { ...before, ...change, updated: formatTime(now) }

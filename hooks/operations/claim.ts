@@ -2,6 +2,7 @@ import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
+import { refuseClaimWhileRebooting } from '../reboots/exclude.ts'
 import { WITHDRAWN } from '../schedules/withdrawn.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { releaseLock } from './lock.ts'
@@ -43,6 +44,7 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
   })
   await refreshExclusions(event)
   refuseWithdrawn(event)
+  refuseClaimWhileRebooting(event)
   // It waits no longer, and dry runs may run beside anything.
   if (before.mode === 'dry-run') releaseLock(event)
   return write()

@@ -1,22 +1,24 @@
 import { operationLocks } from '../../collections/operation-locks.ts'
-import { type PatchOperation, patchOperations } from '../../collections/patch-operations.ts'
 import { indexName } from '../../core/collection.ts'
 import { type Executor, UniqueViolation } from '../../core/db/database.ts'
-import { Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { newId } from '../../core/id.ts'
 import { findOne } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 import type { Container } from '../ownership.ts'
+import { busyWith } from './busy.ts'
 
 /** A container is the same target wherever in its cluster it runs. */
-export const targetOf = (operation: Pick<PatchOperation, 'agent_id'>, container?: Container): string =>
+export const targetOf = (operation: Pick<Holder, 'agent_id'>, container?: Container): string =>
   container
     ? `container:${container.cluster_id || container.agent_id}:${container.vmid}`
     : `host:${operation.agent_id}`
 
+/** What holds a target: an operation of either kind. */
+type Holder = { id: string; agent_id: string }
+
 /** Takes the target's lock in the statement that creates the operation. */
-export function takeLock(event: WriteEvent<PatchOperation>, target: string): void {
+export function takeLock(event: WriteEvent<Holder>, target: string): void {
   const at = formatTime(event.now)
   event.also((bind) => {
     const values = [newId(), at, at, target, event.record.id, event.record.agent_id]
@@ -26,7 +28,7 @@ export function takeLock(event: WriteEvent<PatchOperation>, target: string): voi
 }
 
 /** Frees the target in the statement that ends the operation. */
-export function releaseLock(event: WriteEvent<PatchOperation>): void {
+export function releaseLock(event: WriteEvent<Holder>): void {
   event.also(
     (bind) =>
       `delete from "operation_locks" where "operation" = ${bind(event.before.id)} and exists (select 1 from written)`,
@@ -38,12 +40,5 @@ export async function explainLock(database: Executor, error: unknown, target: st
   if (!(error instanceof UniqueViolation) || error.index !== indexName('operation_locks', ['target']))
     return error
   const lock = await findOne(database, operationLocks, '"target" = $1', [target])
-  const first = lock && (await findOne(database, patchOperations, '"id" = $1', [lock.operation]))
-  const lost = first?.outcome === 'lease_lost'
-  return new Conflict(
-    lost
-      ? `Operation ${first.id} was lost track of and may still be running on this target; wait for its agent, or free the target with {"status": "cancelled", "force": true}.`
-      : `Operation ${first?.id ?? lock?.operation ?? 'another'} on this target is not finished (${first?.status ?? 'unknown'}); wait for it or cancel it.`,
-    { operation_id: first?.id ?? lock?.operation ?? '' },
-  )
+  return busyWith(database, lock?.operation ?? '', 'on this target')
 }

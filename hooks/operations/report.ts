@@ -5,6 +5,7 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { fieldsOf } from '../../core/input.ts'
 import { callerFrom } from '../../core/records/actor.ts'
 import { formatTime } from '../../core/time.ts'
+import { wishForRestart } from '../reboots/after-patch.ts'
 import { drawConclusions } from './conclusions.ts'
 import { contradictionsOf } from './evidence.ts'
 import { releaseLock } from './lock.ts'
@@ -72,6 +73,7 @@ export async function report(event: WriteEvent<PatchOperation>, write: () => Pro
   event.record.updates_available = read ? countOf(read) : null
   releaseLock(event)
   await drawConclusions(event, { read, contradictions, bootId: given.boot_id })
+  await wishForRestart(event, { read, bootId: given.boot_id })
   return write()
 }
 

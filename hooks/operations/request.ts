@@ -1,4 +1,3 @@
-import type { Agent } from '../../collections/agents.ts'
 import { operationLocks } from '../../collections/operation-locks.ts'
 import { PACKAGE_NAME } from '../../collections/package-exceptions.ts'
 import type { PatchOperation } from '../../collections/patch-operations.ts'
@@ -7,7 +6,9 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { findAll } from '../../core/records/read.ts'
 import { addSeconds, formatTime } from '../../core/time.ts'
 import { claimTarget } from '../ownership.ts'
+import { refuseWhileRebooting } from '../reboots/exclude.ts'
 import { refuseUnreadable } from '../unreadable.ts'
+import { refuseBarred } from './barred.ts'
 import { exceptionsFor, merged, NAMES_LENGTH_MAX, scriptArgs } from './exclusions.ts'
 import { explainLock, takeLock, targetOf } from './lock.ts'
 import { platformOf, selectScript } from './platform.ts'
@@ -23,9 +24,10 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   const { agent, container } = await claimTarget(event)
   if (!agent) return write()
   refuseBarred(agent, record.mode)
+  await refuseWhileRebooting(event, agent, container)
   clearComputed(record)
   if (event.caller.act === 'schedule') applySchedule(event)
-  refuseUnreadable(event, ['not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
+  refuseUnreadable(event, ['lxc_id', 'not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
   const [platform, kept] = await Promise.all([
     platformOf(database, agent, container),
     exceptionsFor(database, record, now),
@@ -51,19 +53,6 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
     // The statement has failed, and a transaction with it: asked outside of it.
     throw await explainLock(app.database, error, place)
   }
-}
-
-/** What the host would refuse by itself; said at once, instead of after the claim. */
-function refuseBarred(agent: Agent, mode: string): void {
-  if (agent.status !== 'active')
-    throw new Conflict(
-      `The agent of ${agent.hostname} is ${agent.status}; it would never take the operation.`,
-    )
-  const { hostname, policy_mode: policy } = agent
-  if (policy === 'observe-only' || (policy === 'dry-run-only' && mode === 'apply'))
-    throw new Conflict(
-      `The policy of ${hostname} is ${policy}; only its administrator can change that, on the host itself.`,
-    )
 }
 
 /** Whatever a client has said about how it will end. */
@@ -96,6 +85,11 @@ function checkRequest(record: PatchOperation, now: Date, family: string): void {
         message: `${JSON.stringify(wrong.slice(0, NAME_LENGTH_MAX))} is no package name; "*" may stand for any characters, but not alone.`,
       }
   }
+  if (record.mode === 'dry-run' && record.after_patch !== 'never')
+    errors.after_patch = {
+      code: 'validation_invalid_value',
+      message: 'A dry run changes nothing to restart for; it must be "never".',
+    }
   const unsupported = `${family} cannot do this: its packages are updated together or not at all.`
   if (family === 'arch') {
     if (record.security_only)

@@ -1,0 +1,104 @@
+import type { Agent } from '../../collections/agents.ts'
+import { agents } from '../../collections/agents.ts'
+import type { RebootOperation } from '../../collections/reboot-operations.ts'
+import type { StoredRecord } from '../../core/collection.ts'
+import { Conflict, NotFound } from '../../core/errors.ts'
+import type { WriteEvent } from '../../core/hooks.ts'
+import { alsoUpdate } from '../../core/records/also-update.ts'
+import { formatTime } from '../../core/time.ts'
+import { applyFacts } from '../enrolment/facts.ts'
+import { WITHDRAWN } from '../schedules/withdrawn.ts'
+import { blockerOf, runningOnHost } from './blocker.ts'
+import { end, type Targets, targetsOf, type Verdict } from './end.ts'
+import { runningGuests } from './guests.ts'
+import { startBy } from './states.ts'
+import { backBy, notAcknowledged, notReconnected } from './verdict.ts'
+
+type Reboot = WriteEvent<RebootOperation>
+
+const RETRY_MS = 15_000
+const BOOT_ID = /^[A-Za-z0-9-]{1,100}$/
+
+/**
+ * An agent says that it restarts its host, or a container, now; the answer is its permit. A lost answer costs a repeat
+ * and never a second restart. Throws Conflict where nothing is to be restarted: too late, in the way of something
+ * (`retry_after_ms`), or over.
+ */
+export async function acknowledge(event: Reboot, write: () => Promise<void>): Promise<void> {
+  const { database, before, now } = event
+  const targets = await targetsOf(event)
+  const { host } = targets
+  if (!host) throw new NotFound()
+  const agent = host.record as StoredRecord & Agent
+  const boot = bootOf(event, agent)
+  if (before.status === 'rebooting') return repeat(event, { targets, boot }, write)
+  if (before.status !== 'sent') throw new Conflict(`The reboot is already ${before.status}.`)
+  if (now > startBy(before)) return tooLate(event, { targets, verdict: notAcknowledged }, write)
+  if (agent.status !== 'active')
+    throw new Conflict(`The agent of ${agent.hostname} is ${agent.status}; nothing is restarted.`)
+  const retry = { retry_after_ms: RETRY_MS }
+  const blocker =
+    (await blockerOf(database, before, retry)) ??
+    (before.lxc_id ? await runningOnHost(database, before, retry) : undefined)
+  if (blocker) throw blocker
+  refuseWithdrawn(event)
+  const isHost = before.lxc_id === ''
+  event.record = {
+    ...before,
+    status: 'rebooting',
+    acknowledged_at: formatTime(now),
+    boot_id_before: boot,
+    guests_before: isHost ? await runningGuests(database, before.agent_id) : null,
+  }
+  // Under the host's version: the boot that is named is the one it is known to be in when this is written.
+  alsoUpdate(event, agents, host, bootChange(agent, boot))
+  return write()
+}
+
+/** The answer was lost: the same one again, while the restart is still to come. */
+async function repeat(
+  event: Reboot,
+  { targets, boot }: { targets: Targets; boot: string },
+  write: () => Promise<void>,
+): Promise<void> {
+  const { before, now } = event
+  event.record = { ...before }
+  if (before.boot_id_before !== '' && boot !== '' && boot !== before.boot_id_before)
+    throw new Conflict('The host has been restarted since it was acknowledged.')
+  if (now > backBy(before, new Date(0))) return tooLate(event, { targets, verdict: notReconnected }, write)
+}
+
+/** It is over at this very moment, even if no sweep has come by yet. */
+async function tooLate(
+  event: Reboot,
+  { targets, verdict }: { targets: Targets; verdict: Verdict },
+  write: () => Promise<void>,
+): Promise<void> {
+  end(event, verdict, targets)
+  await write()
+  throw new Conflict('It is too late for this reboot: its time is over. Nothing is to be restarted.')
+}
+
+/** The agent's own word, which no heartbeat may have brought yet; else what is known of it. */
+function bootOf({ body }: Reboot, agent: Agent): string {
+  const given = body.boot_id
+  return typeof given === 'string' && BOOT_ID.test(given) ? given : agent.boot_id
+}
+
+function bootChange(agent: Agent, boot_id: string): Partial<Agent> {
+  if (boot_id === agent.boot_id) return {}
+  const facts = { ...agent }
+  applyFacts(facts, { boot_id })
+  const { reboot_required, reboot_reason } = facts
+  return { boot_id, reboot_required, reboot_reason }
+}
+
+/** Its schedule was switched off or deleted at this very moment. */
+function refuseWithdrawn(event: Reboot): void {
+  const { schedule_id } = event.before
+  if (schedule_id === '') return
+  event.require(
+    (bind) => `exists (select 1 from "reboot_schedules" where "id" = ${bind(schedule_id)} and "is_active")`,
+    () => new Conflict(WITHDRAWN),
+  )
+}
