@@ -8,8 +8,11 @@ import auditLog from './audit-log.ts'
 import blackouts from './blackouts.ts'
 import deviceCodes from './device-codes.ts'
 import enrolmentTokens from './enrolment-tokens.ts'
+import fleetRuns from './fleet-runs.ts'
+import fleetSchedules from './fleet-schedules.ts'
 import { ageEvidence } from './jobs/age-evidence.ts'
 import { endLeases } from './jobs/end-leases.ts'
+import { expandFleetRuns } from './jobs/expand-fleet-runs.ts'
 import { expireOperations } from './jobs/expire-operations.ts'
 import { fireSchedules } from './jobs/fire-schedules.ts'
 import { followUp } from './jobs/follow-up.ts'
@@ -43,6 +46,8 @@ export const hooks: readonly BoundHooks[] = [
   packageExceptions,
   patchSchedules,
   rebootSchedules,
+  fleetSchedules,
+  fleetRuns,
   blackouts,
   auditLog,
 ]
@@ -54,6 +59,7 @@ export const jobs: readonly Job[] = [
   settleReboots(),
   followUp,
   fireSchedules,
+  expandFleetRuns,
   withdrawScheduled,
   recheckStreams,
   trimChangeLog,
