@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { collectFacts } from '../../agent/facts.ts'
 import { type ScriptKey, standInKey } from './script-key.ts'
+import { StandInReboots } from './stand-in-reboots.ts'
 
 /**
  * As much of a server as the agent needs, with every kind of trouble on demand. It is a stand-in for the network
@@ -26,6 +27,7 @@ const { platform_family: FAMILY } = collectFacts()
 
 export class StandIn {
   readonly operations = new Map<string, Row>()
+  readonly reboots = new StandInReboots((row) => this.ring(row, 'reboot_operations'))
   readonly scripts = new Map<string, Buffer>()
   /** What `validate` answers for each script. */
   readonly validated = new Map<string, Record<string, unknown>>()
@@ -143,10 +145,10 @@ export class StandIn {
     return { manifest: text, signature: key.sign(text) }
   }
 
-  ring(row: Row) {
+  ring(row: Row, collection = 'patch_operations') {
     const data = JSON.stringify({ action: 'update', record: row })
     for (const [id, stream] of this.#streams)
-      stream.write(`id:${id}:1\nevent:patch_operations/*\ndata:${data}\n\n`)
+      stream.write(`id:${id}:1\nevent:${collection}/*\ndata:${data}\n\n`)
   }
 
   /** The result the server took for an operation. */
@@ -214,6 +216,8 @@ export class StandIn {
     if (path === '/api/agent' && body.action !== 'ingest-metrics') return this.#enrol(body)
     // Like a real one, it takes a bad token for a guest's on record endpoints.
     const known = authorization === this.accessToken && !this.revoked
+    const reply = known && this.reboots.handle(method, path, body)
+    if (reply) return reply
     if (path === '/api/agent')
       return known
         ? ok({ success: true, signing_keys: this.signingKeys })
