@@ -2,7 +2,10 @@ import type { PatchOperation } from '../../collections/patch-operations.ts'
 import { BadRequest, Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
+import { takePlace } from '../fleet/place.ts'
+import { beginAt } from '../proxmox/turn.ts'
 import { refuseClaimWhileRebooting } from '../reboots/exclude.ts'
+import { refuseBlackout } from '../schedules/refuse-blackout.ts'
 import { WITHDRAWN } from '../schedules/withdrawn.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { releaseLock } from './lock.ts'
@@ -36,6 +39,7 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
     await write()
     throw new Conflict('The operation may not start any more: its time is over. It is now expired.')
   }
+  await refuseBlackout(event.database, before, now)
   Object.assign(event.record, {
     status: 'running',
     claim: given,
@@ -45,9 +49,10 @@ export async function claim(event: WriteEvent<PatchOperation>, write: () => Prom
   await refreshExclusions(event)
   refuseWithdrawn(event)
   refuseClaimWhileRebooting(event)
+  await beginAt(event)
   // It waits no longer, and dry runs may run beside anything.
   if (before.mode === 'dry-run') releaseLock(event)
-  return write()
+  return takePlace(event, write)
 }
 
 export const leaseFrom = (now: Date): string => formatTime(addSeconds(now, LEASE_SECONDS))
