@@ -23,6 +23,7 @@ import { collections } from './routes/collections.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { patches } from './routes/patches.ts'
+import { proxmox } from './routes/proxmox.ts'
 import { realtime } from './routes/realtime.ts'
 import { reboot } from './routes/reboot.ts'
 import { records } from './routes/records.ts'
@@ -64,6 +65,7 @@ export function createApi(
     .route('/', patches(app))
     .route('/', reboot(app))
     .route('/', schedules(app))
+    .route('/', proxmox(app))
     .route('/', scripts(app, countersign))
     .route('/', setup(app, publicUrl))
     .route('/', authorize(app, logins, approval))

@@ -5,6 +5,7 @@ import { openQueue } from '../core/queue/queue.ts'
 import { isFirstRun, issueSetupToken } from '../core/setup.ts'
 import { jobs } from '../hooks/index.ts'
 import { syncBuiltInScripts } from '../hooks/jobs/sync-built-in-scripts.ts'
+import { fillOsMap } from '../hooks/proxmox/families.ts'
 import { countersign } from '../hooks/signing/server-signature.ts'
 import { createApi } from './api.ts'
 import { listen } from './listen.ts'
@@ -32,6 +33,7 @@ export async function startServer(config: Config, given: Brought = {}): Promise<
   await using parts = new AsyncDisposableStack()
   const { app, connection, failed } = parts.use(await openApp(config, given))
   await syncBuiltInScripts(app, patchScripts)
+  await fillOsMap(app)
   const running = startJobs(app, jobs)
   parts.defer(() => running.stop())
   parts.use(openQueue(app, connection, jobs))

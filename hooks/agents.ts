@@ -5,6 +5,7 @@ import { applyFacts } from './enrolment/facts.ts'
 import { giveRefreshToken, renewRefreshToken } from './enrolment/refresh.ts'
 import { register } from './enrolment/register.ts'
 import { dropEvidence } from './operations/drop-evidence.ts'
+import { bequeath } from './proxmox/inherit.ts'
 import { endRebootsOf } from './reboots/revoked.ts'
 
 const OWNERS_FIELDS = ['hostname', 'tags', 'status', 'update_channel'] as const
@@ -38,6 +39,11 @@ export default hooksFor(agents, {
       record.enrol_key_hash = ''
       await endRebootsOf(event)
     }
+    return next()
+  },
+
+  async delete(event, next) {
+    await bequeath(event)
     return next()
   },
 })

@@ -26,6 +26,10 @@ import { withdrawScheduled } from './jobs/withdraw-scheduled.ts'
 import packageExceptions from './package-exceptions.ts'
 import patchOperations from './patch-operations.ts'
 import patchSchedules from './patch-schedules.ts'
+import proxmoxCluster from './proxmox-cluster.ts'
+import proxmoxLxc from './proxmox-lxc.ts'
+import proxmoxNodes from './proxmox-nodes.ts'
+import proxmoxQemu from './proxmox-qemu.ts'
 import rebootOperations from './reboot-operations.ts'
 import rebootSchedules from './reboot-schedules.ts'
 import scripts from './scripts.ts'
@@ -49,6 +53,10 @@ export const hooks: readonly BoundHooks[] = [
   fleetSchedules,
   fleetRuns,
   blackouts,
+  proxmoxCluster,
+  proxmoxNodes,
+  proxmoxLxc,
+  proxmoxQemu,
   auditLog,
 ]
 

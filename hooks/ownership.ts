@@ -1,6 +1,8 @@
 import { type Agent, agents } from '../collections/agents.ts'
 import { proxmoxLxc } from '../collections/proxmox-lxc.ts'
+import { proxmoxNodes } from '../collections/proxmox-nodes.ts'
 import type { RecordOf } from '../core/collection.ts'
+import type { Executor } from '../core/db/database.ts'
 import { Forbidden, NotFound } from '../core/errors.ts'
 import type { WriteEvent } from '../core/hooks.ts'
 import { callerFrom, isSuperuser } from '../core/records/actor.ts'
@@ -11,7 +13,8 @@ type Owned = { user_id: string; agent_id: string; lxc_id?: string }
 
 /**
  * Finds what a record points at and gives the record to the agent's owner. Somebody else's agent or container
- * is answered like one that does not exist, on create and on every later change of either.
+ * is answered like one that does not exist, on create and on every later change of either. What is about a container
+ * goes to the agent of the node that it runs on now, also where it names the one of another node of that cluster.
  */
 export async function claimTarget<R extends Owned>({
   database,
@@ -26,10 +29,34 @@ export async function claimTarget<R extends Owned>({
   if (!agent || (!isSuperuser(caller) && agent.user_id !== user?.id)) throw new NotFound()
   record.user_id = agent.user_id
   if (!record.lxc_id) return { agent }
-  const container = await findOne(database, proxmoxLxc, '"id" = $1', [record.lxc_id])
-  if (!container || container.user_id !== agent.user_id || container.agent_id !== agent.id)
-    throw new NotFound()
-  return { agent, container }
+  const container = await readById(database, proxmoxLxc, record.lxc_id)
+  if (!container || container.user_id !== agent.user_id) throw new NotFound()
+  if (container.agent_id === agent.id) return { agent, container }
+  if (!(await isNodeOf(database, agent, container))) throw new NotFound()
+  const current = await readById(database, agents, container.agent_id)
+  if (!current || current.user_id !== agent.user_id) throw new NotFound()
+  record.agent_id = current.id
+  return { agent: current, container }
+}
+
+const isNodeOf = async (database: Executor, { id }: Agent, { cluster_id }: Container): Promise<boolean> =>
+  cluster_id !== '' &&
+  (await findOne(database, proxmoxNodes, '"agent_id" = $1 and "local" and "cluster_id" = $2', [
+    id,
+    cluster_id,
+  ])) !== undefined
+
+/** What an agent has found is its owner's. Throws NotFound where there is no such agent. */
+export async function giveToOwner<R extends Owned>({
+  action,
+  database,
+  before,
+  record,
+}: WriteEvent<R>): Promise<void> {
+  if (record.agent_id === '' || (action === 'update' && record.agent_id === before.agent_id)) return
+  const agent = await readById(database, agents, record.agent_id)
+  if (!agent) throw new NotFound()
+  record.user_id = agent.user_id
 }
 
 export function refuseAgents(caller: WriteEvent['caller']): void {

@@ -26,7 +26,7 @@ async function refuseCrowd({
   const others = await findAll(
     database,
     packageExceptions,
-    `"agent_id" = $1 and "lxc_id" = $2 and "is_active" and "id" <> $3 limit ${PER_TARGET_MAX}`,
+    `($2 <> '' or "agent_id" = $1) and "lxc_id" = $2 and "is_active" and "id" <> $3 limit ${PER_TARGET_MAX}`,
     [record.agent_id, record.lxc_id, record.id],
   )
   const names = [record, ...others].map(({ package_name }) => package_name)

@@ -21,7 +21,8 @@ export async function exceptionsFor(
   const active = await findAll(
     database,
     packageExceptions,
-    `"agent_id" = $1 and "lxc_id" = $2 and "is_active" and ("expires_at" = '' or "expires_at" > $3)`,
+    // A container is the same wherever it runs.
+    `($2 <> '' or "agent_id" = $1) and "lxc_id" = $2 and "is_active" and ("expires_at" = '' or "expires_at" > $3)`,
     [agent_id, lxc_id, formatTime(now)],
   )
   return active.map(({ package_name }) => package_name)

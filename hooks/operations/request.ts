@@ -6,6 +6,7 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { findAll } from '../../core/records/read.ts'
 import { addSeconds, formatTime } from '../../core/time.ts'
 import { claimTarget } from '../ownership.ts'
+import { settleContainer } from '../proxmox/container-request.ts'
 import { refuseWhileRebooting } from '../reboots/exclude.ts'
 import { refuseUnreadable } from '../unreadable.ts'
 import { refuseBarred } from './barred.ts'
@@ -28,6 +29,7 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   clearComputed(record)
   if (event.caller.act === 'schedule') applySchedule(event)
   refuseUnreadable(event, ['lxc_id', 'not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
+  await settleContainer(event, container)
   const [platform, kept] = await Promise.all([
     platformOf(database, agent, container),
     exceptionsFor(database, record, now),
