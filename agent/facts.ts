@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { hostname, machine, networkInterfaces, release } from 'node:os'
 import { join } from 'node:path'
 import { packageManager, parseOsRelease, platformFamily } from './family.ts'
+import { detectProxmox } from './proxmox/detect.ts'
 import { version } from './version.ts'
 
 const BINARY_FOLDERS = ['usr/bin', 'bin', 'usr/sbin', 'sbin', 'usr/local/bin']
@@ -73,7 +74,7 @@ export const collectFacts = (root = '/') => {
     primary_ip: primaryAddress(all, defaultInterface(readSystem(root, 'proc/net/route'))),
     all_ips: all.map(({ address }) => address),
     boot_id: readSystem(root, 'proc/sys/kernel/random/boot_id').trim(),
-    capabilities: ['claim', 'reboot'],
+    capabilities: ['claim', 'reboot', ...(detectProxmox(root) ? ['proxmox'] : [])],
     version,
   }
 }

@@ -21,6 +21,8 @@ export const Timings = z.strictObject({
   stillUpMs: z.number().positive().default(600_000),
   /** Between two reports of a container that restarts. */
   guestMs: z.number().positive().default(5_000),
+  /** Between two discoveries of what there is on a Proxmox node. */
+  discoverMs: z.number().positive().default(300_000),
   /** Between two questions whether a device code was approved. */
   pollMs: z.number().positive().default(4_000),
   requestMs: z.number().positive().default(30_000),
