@@ -15,6 +15,8 @@ import { openOperations } from './operations.ts'
 import { pocketbaseTransport } from './pocketbase-transport.ts'
 import type { PolicyPlace } from './policy.ts'
 import { processesOn } from './process.ts'
+import { detectProxmox } from './proxmox/detect.ts'
+import { discovery, guestReader } from './proxmox/discovery.ts'
 import { rebootMachine } from './reboot/machine.ts'
 import { openRebootMemory } from './reboot/memory.ts'
 import { openReboots } from './reboot/reboots.ts'
@@ -28,7 +30,6 @@ import { version } from './version.ts'
 
 export const TokenFile = z.object({ refresh_token: z.string().min(1) })
 const PRUNE_MS = 86_400_000
-const readGuest = async () => undefined
 
 export type RunOptions = {
   stateDir: string
@@ -92,7 +93,9 @@ export const run = async ({
     },
     sequences: openSequences(paths.sequences),
   }
-  const context: Context = { transport, journal, scripts: processesOn(root), guard, timings, log, stop }
+  const proxmox = detectProxmox(root)
+  const scripts = processesOn(root)
+  const context: Context = { transport, journal, scripts, guard, timings, log, stop, proxmox }
   const memory = openRebootMemory(paths.reboots)
   const prune = () => {
     for (const kept of [journal, memory]) kept.prune(Date.now())
@@ -115,10 +118,15 @@ export const run = async ({
     const facts = trustFacts(trust, log)
     const read = async () => ({ ...(await machine.read()), ...facts() })
     void heartbeat(context, { ...machine, read }, beaten)
+    if (proxmox) void discovery(context, proxmox, root)
     const bell = createBell()
     const operations = openOperations(context, bell, await recoverJobs(context))
     const { reported } = operations
-    const reboots = openReboots(context, { machine: rebootMachine(root, readGuest), memory, reported })
+    const reboots = openReboots(context, {
+      machine: rebootMachine(root, guestReader(proxmox, root)),
+      memory,
+      reported,
+    })
     await deliver(context, bell, [reboots, operations])
     if (stop.reason instanceof Revoked) throw stop.reason
     log.info('The agent has stopped.')
