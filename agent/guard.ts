@@ -4,8 +4,11 @@ import { refusedByPolicy } from './policy.ts'
 import type { SequenceMemory } from './sequences.ts'
 import type { Trust } from './trust.ts'
 
-/** What a script must fit. `manager` is undefined where the host has none that is known. */
-export type Host = { family: string; osVersion: string; manager: string | undefined }
+/**
+ * What a script must fit. `manager` is undefined where the host has none that is known; `called` is what sentences
+ * name it by, where it is not the host itself.
+ */
+export type Host = { family: string; osVersion: string; manager: string | undefined; called?: string }
 
 /** What stands between an operation and this host. */
 export type Guard = {
@@ -13,7 +16,8 @@ export type Guard = {
   trust(): Trust
   /** For sentences that say where it can be changed. */
   policyFile: string
-  host(): Host
+  /** Undefined where it cannot be looked at yet; then it is the caller's to check that the script fits it. */
+  host(): Host | undefined
   sequences: SequenceMemory
 }
 

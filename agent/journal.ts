@@ -24,7 +24,7 @@ export const Verdict = z.object({
 })
 export type Verdict = z.infer<typeof Verdict>
 
-export const Stopping = z.enum(['cancelled', 'timeout', 'interrupted'])
+export const Stopping = z.enum(['cancelled', 'timeout', 'interrupted', 'flooded'])
 export type Stopping = z.infer<typeof Stopping>
 
 const Job = z.object({

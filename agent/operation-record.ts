@@ -14,6 +14,10 @@ export const Operation = z.object({
   exclusions: z.array(z.string()).nullish(),
   security_only: z.boolean().default(false),
   packages: z.array(z.string()).nullish(),
+  snapshot: z.boolean().default(false),
+  /** Nobody has asked for the snapshot by name. */
+  snapshot_optional: z.boolean().default(false),
+  start_stopped: z.boolean().default(false),
   timeout_seconds: z.number().nullish(),
   claim: z.string().nullish(),
   cancel_requested_at: z.string().nullish(),
@@ -30,16 +34,30 @@ const NAME = /^[A-Za-z0-9@_*][A-Za-z0-9@._+:~*-]*$/
 
 const badName = (name: string) => !NAME.test(name) || /^\*+$/.test(name)
 
+/** The number of the container that it is for; undefined where it is for the host. */
+export const containerOf = ({ lxc_id, vmid }: Operation): number | undefined =>
+  lxc_id || vmid ? Number(vmid) : undefined
+
+/** Proxmox has no others. */
+const isVmid = (vmid: number) => Number.isInteger(vmid) && vmid >= 100 && vmid <= 999_999_999
+
 /**
  * The script's arguments, or why there are none. Built from the typed fields alone; the record's own `script_args`
- * is for older agents and is not looked at.
+ * is for older agents and is not looked at. `isNode`: this host has containers.
  */
-export const scriptArguments = (operation: Operation): { args: string[] } | { refusal: Refusal } => {
+export const scriptArguments = (
+  operation: Operation,
+  isNode = false,
+): { args: string[] } | { refusal: Refusal } => {
   const refuse = (message: string) => ({ refusal: { outcome: 'not_started', message } as const })
-  const { mode, exclusions, packages, security_only, lxc_id, vmid } = operation
+  const { mode, exclusions, packages, security_only } = operation
+  const vmid = containerOf(operation)
   if (mode !== 'dry-run' && mode !== 'apply') return refuse(`mode "${mode}" is not known to this agent.`)
   // Run on the host, a container's operation would patch the wrong system.
-  if (lxc_id || vmid) return refuse('This agent does not patch containers; update it on the Proxmox host.')
+  if (vmid !== undefined && !isNode)
+    return refuse('This host is no Proxmox node, and has no containers. Nothing was run.')
+  if (vmid !== undefined && !isVmid(vmid))
+    return refuse(`vmid ${JSON.stringify(operation.vmid)} is no container's number. Nothing was run.`)
   for (const [field, names] of Object.entries({ exclusions, packages })) {
     const bad = names?.find(badName)
     if (bad !== undefined) return refuse(`${field} holds ${JSON.stringify(bad)}, which is no package name.`)

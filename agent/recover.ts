@@ -1,22 +1,27 @@
 import { claimOperation } from './claim.ts'
 import type { Context } from './context.ts'
+import { reasonOf } from './errors.ts'
 import type { Job } from './journal.ts'
-import { finish } from './operation.ts'
+import { settleContainer } from './proxmox/settle.ts'
 import { graceFor } from './timings.ts'
-import { verdictOf } from './watch.ts'
-
-const NOT_STARTED = {
-  status: 'failed',
-  outcome: 'not_started',
-  message: 'The agent did not get from the claim to the start of the script. Nothing was run.',
-} as const
+import { finish, NOT_STARTED, verdictOf } from './verdict.ts'
 
 /** Settles what an earlier process of this agent left behind; returns the jobs that are to be reported. */
 export const recoverJobs = async (context: Context): Promise<Job[]> => {
   const finished: Job[] = []
   for (const job of context.journal.all()) {
     if (job.state === 'finished') finished.push(job)
-    if (isAbandoned(job)) finished.push(await settleAbandoned(context, job))
+    if (!isAbandoned(job)) continue
+    try {
+      finished.push(await settleAbandoned(context, job))
+    } catch (error) {
+      if (!job.container) throw error
+      // It is tried again with the next look at what is ordered; all others need not wait for it.
+      context.log.warn('A job in a container could not be settled now.', {
+        id: job.id,
+        reason: reasonOf(error),
+      })
+    }
   }
   return finished
 }
@@ -27,6 +32,7 @@ export const isAbandoned = ({ state }: Job) => state === 'starting' || state ===
 /** Ends a job nobody works on: stops what is left of its script, and writes down what came of it. */
 export const settleAbandoned = async (context: Context, job: Job): Promise<Job> => {
   const { journal, scripts, log, timings } = context
+  if (job.container) return settleContainer(context, job)
   if (job.state === 'starting') return finish(context, job, NOT_STARTED)
   const left = job.process && scripts.lives(job.process) ? job.process : undefined
   // It ended by itself while nobody watched: what its processes left in the background is none of ours.

@@ -8,23 +8,15 @@ import { askPct } from './pct.ts'
  */
 const PREFACE = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\n'
 
-/** Marks every process of a run, whoever its parent is now. */
+/** Marks every process of a run, whoever its parent is now, by the name of our folder. */
 const MARK = 'PATCHBASE_RUN'
 
-/** `marked PID`: it is of the run $1. */
-const MARKED = `
-marked() { tr '\\0' '\\n' 2>/dev/null <"/proc/$1/environ" | grep -qxF "${MARK}=$run"; } 2>/dev/null
-main() {
-  pid=$(cat "$1/pid" 2>/dev/null)
-  case $pid in '' | *[!0-9]*) return 1 ;; esac
-  marked "$pid"
-}
-run=$1 folder=$2
-`
+/** In memory, so that it is gone with the next start, and where that cannot be, with root's own things. */
+const PLACES = '/run /root'
 
 // Made by mkdir alone: a path that is there already is somebody else's, whatever lies behind it.
 const ENTER = `
-for place in /run /root; do
+for place in ${PLACES}; do
   if mkdir -m 700 "$place/$1" 2>/dev/null; then
     printf '%s\\n' "$place"
     exit 0
@@ -34,13 +26,13 @@ mkdir -m 700 "/root/$1"
 `
 
 const LEAVE = `
-for place in /run /root; do
+for place in ${PLACES}; do
   rm -rf "$place/$1"
   if [ -e "$place/$1" ] || [ -L "$place/$1" ]; then exit 1; fi
 done
 `
 
-/** $1: our folder; the rest: the script and its arguments. Its process is the script's, whose number is kept. */
+/** $1: our folder's path; the rest: the script and its arguments. Its process is the script's, whose number is kept. */
 const LAUNCH = `
 umask 022
 cd /
@@ -49,12 +41,26 @@ shift
 exec "$@"
 `
 
-const TERM = `${MARKED}
-main "$folder" && kill -TERM "$pid"
+/** `marked PID`: it is of the run. `main`: the script itself lives, with the number in $pid. */
+const FIND = `
+run=$1
+marked() { tr '\\0' '\\n' <"/proc/$1/environ" | grep -qF "${MARK}=$run"; } 2>/dev/null
+main() {
+  for place in ${PLACES}; do
+    pid=$(cat "$place/$run/pid" 2>/dev/null)
+    case $pid in '' | *[!0-9]*) continue ;; esac
+    marked "$pid" && return 0
+  done
+  return 1
+}
+`
+
+const TERM = `${FIND}
+main && kill -TERM "$pid"
 exit 0
 `
 
-const KILL = `${MARKED}
+const KILL = `${FIND}
 for each in /proc/[0-9]*; do
   each=\${each#/proc/}
   marked "$each" && kill -KILL "$each" 2>/dev/null
@@ -62,10 +68,17 @@ done
 exit 0
 `
 
-const LEFT = `${MARKED}
-main "$folder" && echo main
-for each in /proc/[0-9]*; do marked "\${each#/proc/}" && echo other && exit 0; done
+const LEFT = `${FIND}
+if main; then echo main; exit 0; fi
+cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -qF "${MARK}=$run" && echo others
 exit 0
+`
+
+const HAS_BEGUN = `
+for place in ${PLACES}; do
+  if [ -e "$place/$1/pid" ]; then echo yes; exit 0; fi
+done
+echo no
 `
 
 const PROBE = `
@@ -80,11 +93,19 @@ fi
 exit 0
 `
 
+const PLATFORM = `
+cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release
+printf '\\n\\0'
+for each in apt-get dnf yum pacman zypper apk; do
+  command -v "$each" >/dev/null && echo "$each"
+done
+exit 0
+`
+
 const HAS_PROGRAM = 'if command -v "$1" >/dev/null; then echo yes; else echo no; fi'
 
-const HAS_BEGUN = 'if [ -e "$1/pid" ]; then echo yes; else echo no; fi'
-
-const texts = { ENTER, LEAVE, TERM, KILL, LEFT, PROBE, HAS_PROGRAM, HAS_BEGUN }
+/** What each takes: a program for HAS_PROGRAM, nothing for PROBE and PLATFORM, for all others the name of our folder. */
+const texts = { ENTER, LEAVE, TERM, KILL, LEFT, PROBE, PLATFORM, HAS_PROGRAM, HAS_BEGUN }
 
 /** The arguments of `pct` that run one of the texts. */
 export const insideArgs = (vmid: number, text: keyof typeof texts, ...args: string[]): string[] => [
@@ -99,14 +120,14 @@ export const askInside = (
   ...args: string[]
 ): Promise<string> => askPct(context, insideArgs(vmid, text, ...args))
 
-/** The arguments of `pct` that run a command as the run `id`, in a clean environment, from our folder. */
+/** The arguments of `pct` that run a command as ours, in a clean environment; `path` is the folder's. */
 export const launchArgs = (
   vmid: number,
-  id: string,
   folder: string,
+  path: string,
   command: readonly string[],
 ): string[] => [
-  ...['exec', `${vmid}`, '--', '/usr/bin/env', '-i', `${MARK}=${id}`],
+  ...['exec', `${vmid}`, '--', '/usr/bin/env', '-i', `${MARK}=${folder}`],
   ...['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8'],
-  ...['/bin/sh', '-c', LAUNCH, 'patchbase', folder, ...command],
+  ...['/bin/sh', '-c', LAUNCH, 'patchbase', path, ...command],
 ]

@@ -10,11 +10,14 @@ export class PctError extends AgentError {
     super(message)
     this.lock = lockIn(said)
   }
-  /** Nothing can be changed on any node, until enough of them see each other again. */
-  get noQuorum() {
-    return /no quorum/i.test(this.message)
+  /** The container is not what it is about: another's lock, a cluster that is not quorate, a command that hangs. */
+  get mayPass() {
+    return this.lock !== undefined || PASSING.test(this.message)
   }
 }
+
+/** Without a quorum /etc/pve can be read only, and while its service starts nobody answers. */
+const PASSING = /no quorum|Permission denied|Connection refused|ipcc_send_rec|had not ended/i
 
 /** The name of the lock that a message of `pct` is about. */
 export const lockIn = (said: string): string | undefined => {
