@@ -18,12 +18,14 @@ export const deliver = async (context: Context, bell: Bell, sources: readonly So
   const stopped = aborted(stop)
 
   const look = async () => {
-    const looks = await Promise.allSettled(sources.map((source) => source.look(worker.current)))
+    const { current } = worker
+    const looks = await Promise.allSettled(sources.map((source) => source.look(current)))
     const works = looks.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
     worker.offer(works, !sources.some((source) => source.ending()))
     const failure = looks.find((each) => each.status === 'rejected')
     if (failure) throw failure.reason
-    worker.forgetOthers(works)
+    // What was under way may have ended meanwhile, to be left alone for a time.
+    worker.keep(new Set([current?.id, ...works.map(({ id }) => id)]))
   }
 
   const subscribe = async () => {

@@ -55,10 +55,9 @@ export const openWorker = (context: Pick<Context, 'timings' | 'log' | 'stop'>, b
     },
 
     /** Forgets what it knows of work that is not there any more. */
-    forgetOthers(works: readonly Work[]) {
-      const there = new Set([...works.map(({ id }) => id), ...(current ? [current.id] : [])])
+    keep(there: ReadonlySet<string | undefined>) {
       for (const memory of [notBefore, failed])
-        for (const id of memory.keys()) if (!there.has(id)) memory.delete(id)
+        for (const id of memory.keys()) if (!there.has(id) && id !== current?.id) memory.delete(id)
     },
 
     /** Until the first work that is left alone need not be any more. */

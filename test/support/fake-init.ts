@@ -37,11 +37,11 @@ export class FakeInit {
   #restarting: Promise<void> | undefined
 
   /** `server` enrols it by its state folder; without one `register` is the caller's to do. */
-  constructor(server: string | undefined, timings: Record<string, number> = {}, more: string[] = []) {
+  constructor(server: string | undefined, timings: Record<string, number> = {}) {
     this.state = stateFolder(server)
     this.root = join(this.state.folder, 'root')
     this.#timings = timings
-    this.#arguments = ['--state-dir', this.state.folder, '--root', this.root, ...more]
+    this.#arguments = ['--state-dir', this.state.folder, '--root', this.root]
     for (const folder of ['proc/sys/kernel/random', 'run/systemd/system', 'usr/bin', 'etc'])
       mkdirSync(join(this.root, folder), { recursive: true })
     writeFileSync(join(this.root, 'etc/os-release'), readFileSync('/etc/os-release'))
@@ -106,7 +106,9 @@ echo down >"$root/init"
     rmSync(join(this.root, 'usr/bin', name))
   }
 
-  start(): AgentProcess {
+  /** With more arguments for this and every later start of the agent. */
+  start(more: string[] = []): AgentProcess {
+    this.#arguments.push(...more)
     const agent = new AgentProcess(['run', ...this.#arguments], this.#timings)
     this.agents.push(agent)
     return agent

@@ -19,6 +19,7 @@ export class StandInReboots {
     this.#ring = ring
   }
 
+  /** With `wait_ms`, acknowledgements are refused for that long from the first on. */
   order(fields: Body = {}): RebootRow {
     const row = {
       ...{ id: randomUUID().replaceAll('-', '').slice(0, 15), status: 'sent', error_message: '' },
@@ -51,6 +52,9 @@ export class StandInReboots {
   #acknowledge(row: RebootRow, { boot_id }: Body): Reply {
     const again = row.status === 'rebooting' && row.boot_id_before === boot_id
     if (row.status !== 'sent' && !again) return refusal(409, `The reboot is already ${row.status}.`)
+    row.first_asked_at ??= Date.now()
+    const wait = Number(row.first_asked_at) + Number(row.wait_ms ?? 0) - Date.now()
+    if (wait > 0) return { status: 409, body: { status: 409, message: 'Wait.', retry_after_ms: wait } }
     row.acknowledged_at ??= Date.now()
     return this.#turned(row, { status: 'rebooting', boot_id_before: boot_id })
   }
