@@ -11,10 +11,13 @@ import { clusterBody, listBody, lxcBody, nodesBody, qemuBody } from './reports.t
 
 const VERSION_MS = 60_000
 
+/** What discovery needs of the agent. */
+export type Discovering = Pick<Context, 'transport' | 'proxmox' | 'timings' | 'log' | 'stop'>
+
 type Place = { node: string; cluster: string | undefined }
 
 /** Finds what there is on this node and reports it; each part by itself, so that one that fails hides no other. */
-export const openDiscover = (context: Context, proxmox: ProxmoxHost, root: string) => {
+export const openDiscover = (context: Discovering, proxmox: ProxmoxHost, root: string) => {
   const { transport, log } = context
   const looks = openLooks(context)
   const version = remembered<string>('The version of Proxmox', log, VERSION_MS)

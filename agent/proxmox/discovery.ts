@@ -1,11 +1,10 @@
 import { backoffMs, sleep } from '../backoff.ts'
-import type { Context } from '../context.ts'
 import { AgentError } from '../errors.ts'
 import type { ReadGuest } from '../reboot/machine.ts'
 import { readGuestStatus } from './answers.ts'
 import { configured, guestConfig, ownNode } from './cluster-files.ts'
 import type { ProxmoxHost } from './detect.ts'
-import { openDiscover } from './discover.ts'
+import { type Discovering, openDiscover } from './discover.ts'
 import { askPvesh } from './pvesh.ts'
 import { lxcBody } from './reports.ts'
 
@@ -13,7 +12,7 @@ import { lxcBody } from './reports.ts'
  * Reports what there is on this Proxmox node, now and every `discoverMs`, until the agent stops; nothing else waits
  * for it. What fails is a warning, and is tried again sooner.
  */
-export const discovery = async (context: Context, proxmox: ProxmoxHost, root: string): Promise<void> => {
+export const discovery = async (context: Discovering, proxmox: ProxmoxHost, root: string): Promise<void> => {
   const { timings, log, stop } = context
   const { discoverMs } = timings
   const discover = openDiscover(context, proxmox, root)

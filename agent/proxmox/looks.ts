@@ -15,7 +15,7 @@ const AT_ONCE = 2
 type Looked = { startedAt: number; until: number; platform: Platform | undefined }
 
 /** What was seen inside containers, remembered until they are restarted or a day has passed. */
-export const openLooks = (context: Context) => {
+export const openLooks = (context: Pick<Context, 'proxmox' | 'timings' | 'log' | 'stop'>) => {
   const seen = new Map<number, Looked>()
   const startOf = ({ uptime }: GuestRow) => Date.now() - uptime * 1000
 

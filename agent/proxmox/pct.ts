@@ -37,7 +37,7 @@ export const pathOf = ({ proxmox }: Pick<Context, 'proxmox'>): string => {
 
 /** Asks `pct` for what changes nothing, and returns what it printed. Throws `PctError`. */
 export const askPct = async (
-  context: Context,
+  context: Pick<Context, 'proxmox' | 'timings'>,
   args: readonly string[],
   timeoutMs = context.timings.pctMs,
 ): Promise<string> => {

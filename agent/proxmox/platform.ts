@@ -3,6 +3,8 @@ import { packageManager, parseOsRelease, platformFamily } from '../family.ts'
 import type { Host } from '../guard.ts'
 import { askPct, called, type Found } from './pct.ts'
 
+type Asking = Pick<Context, 'proxmox' | 'timings'>
+
 /** What a container is, in the words of `proxmox_lxc`. */
 export type Platform = { platform_family: string; os_version: string; package_manager: string }
 
@@ -26,11 +28,11 @@ done
 `
 
 /** Looks into a running container. Throws `PctError` where that cannot be done. */
-export const containerPlatform = async (context: Context, vmid: number): Promise<Platform> =>
+export const containerPlatform = async (context: Asking, vmid: number): Promise<Platform> =>
   parsePlatform(await askPct(context, ['exec', `${vmid}`, '--', '/bin/sh', '-c', LOOK], LOOK_MS))
 
 /** The same as what a script must fit. */
-export const platformInside = async (context: Context, found: Found): Promise<Host> => {
+export const platformInside = async (context: Asking, found: Found): Promise<Host> => {
   const { platform_family, os_version, package_manager } = await containerPlatform(context, found.vmid)
   const manager = package_manager || undefined
   return { family: platform_family, osVersion: os_version, manager, called: called(found) }
