@@ -60,7 +60,7 @@ function followOutage(log: Log) {
   return {
     // The message alone: a driver's error may carry the command, with the password.
     begin(reason: string): void {
-      if (!away) log.warn({ reason }, 'The job queue is away: every server runs its jobs on their schedules.')
+      if (!away) log.warn({ reason }, 'The job queue is away: every server runs its jobs by cron alone.')
       away = true
     },
     end(): void {

@@ -10,6 +10,8 @@ export type TestRedis = AsyncDisposable & {
   url: string
   /** kill -9: connections break, and nobody listens any more. */
   kill(): Promise<void>
+  /** SIGSTOP: it takes connections, and answers nothing until SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
   /** On the same port again. */
   start(): Promise<void>
 }
@@ -40,6 +42,9 @@ export async function startRedis({ password = '' } = {}): Promise<TestRedis> {
       const ended = once(child, 'exit')
       child.kill('SIGKILL')
       await ended
+    },
+    signal(signal) {
+      child?.kill(signal)
     },
     async [Symbol.asyncDispose]() {
       await redis.kill()
