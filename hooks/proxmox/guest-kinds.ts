@@ -43,7 +43,8 @@ function platformOf(item: FoundLxc, known: Lxc | undefined, configured: string |
     }
   const wasSeen = known && (known.os_version !== '' || known.package_manager !== '')
   if (wasSeen) return {}
-  return { platform_family: configured ?? 'unknown', package_manager: item.package_manager }
+  const { os_version, package_manager } = item
+  return { platform_family: configured ?? 'unknown', os_version, package_manager }
 }
 
 export const qemu: GuestKind<FoundQemu> = {

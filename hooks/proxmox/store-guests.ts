@@ -1,14 +1,17 @@
 import type { Agent } from '../../collections/agents.ts'
+import type { App } from '../../core/app.ts'
 import type { Executor } from '../../core/db/database.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { findAll } from '../../core/records/read.ts'
 import { discovering } from './discovering.ts'
-import { familiesOf } from './families.ts'
+import { type Families, familiesOf } from './families.ts'
 import type { GuestKind } from './guest-kinds.ts'
 import { type Guest, type GuestPlan, planGuests } from './guest-plan.ts'
 import type { FoundLxc, FoundQemu, Report } from './read.ts'
 import { type Reporter, reporterOf } from './reporter.ts'
 import { touchGuests, writeGuests } from './write-guests.ts'
+
+type Facts = Record<string, unknown>
 
 /** Written in one transaction, which others of the cluster wait for. */
 const CHUNK = 200
@@ -34,15 +37,30 @@ export async function storeGuests<T extends FoundLxc | FoundQemu, R>(
     return [reporter, planGuests(kind, reporter, part, all, known, families)]
   }
   const [reporter, first] = await plan(database, report, report)
-  if (first.created.length + first.changed.length + first.gone.length === 0)
+  if (first.created.length + first.changed.length + first.gone.length === 0) {
     await touchGuests(database, kind, first.touched, now)
-  else
-    for (const part of parts(report))
-      await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
-        const [current, part_] = await plan(discovery.transaction, part, report)
-        await writeGuests(discovery, current, kind, part_)
-      })
+    return first.touched.map(({ guest }) => guest)
+  }
+  for (const part of parts(report))
+    await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
+      const [, changes] = await plan(discovery.transaction, part, report)
+      await writeGuests(discovery, kind, changes)
+    })
+  for (const { guest, change } of first.changed)
+    warnOfMismatch(event.app, { ...guest, ...change }, change, families)
+  for (const facts of first.created) warnOfMismatch(event.app, facts, facts, families)
   return guestsOf(database, kind, reporter, { ...report, isComplete: false })
+}
+
+/** What was seen inside is believed; that the configuration says something else is for the operator to know. */
+function warnOfMismatch(app: App, { vmid, name, ostype }: Facts, change: Facts, families: Families): void {
+  const seen = change.platform_family
+  const configured = families.get(String(ostype)) ?? 'unknown'
+  if (seen === undefined || configured === 'unknown' || seen === configured) return
+  app.log.warn(
+    { vmid, name, ostype, seen },
+    'A container is of another family inside than its configuration says; what is inside counts.',
+  )
 }
 
 /** Only the last says that there is nothing else. */

@@ -7,7 +7,6 @@ import type { Discovery } from './discovering.ts'
 import { follow } from './follow.ts'
 import type { GuestKind } from './guest-kinds.ts'
 import type { Guest, GuestPlan } from './guest-plan.ts'
-import type { Reporter } from './reporter.ts'
 
 type Named = Pick<GuestKind, 'collection'>
 
@@ -32,18 +31,14 @@ export async function touchGuests(
 
 export async function writeGuests(
   discovery: Discovery,
-  { agent }: Reporter,
   { collection }: Named,
   plan: GuestPlan,
 ): Promise<void> {
-  const { app, transaction, records, caller, now } = discovery
+  const { transaction, records, caller, now } = discovery
   const { name } = collection
   const recorded_at = formatTime(now)
   await touchGuests(transaction, { collection }, plan.touched, now)
-  for (const facts of plan.created) {
-    const made = await records.create(name, { body: { ...facts, recorded_at } }, caller)
-    app.log.debug({ agent: agent.id, [name]: made.id }, 'A guest was found.')
-  }
+  for (const facts of plan.created) await records.create(name, { body: { ...facts, recorded_at } }, caller)
   for (const { guest, change, uptime } of plan.changed) {
     await records.update(name, guest.id, { body: { ...change, uptime, recorded_at } }, caller)
     if (isContainer(guest)) await follow(discovery, guest, change)

@@ -7,6 +7,7 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { alsoUpdate } from '../../core/records/also-update.ts'
 import { formatTime } from '../../core/time.ts'
 import { applyFacts } from '../enrolment/facts.ts'
+import { takeTurn } from '../proxmox/turn.ts'
 import { WITHDRAWN } from '../schedules/withdrawn.ts'
 import { blockerOf, runningOnHost } from './blocker.ts'
 import { end, type Targets, targetsOf, type Verdict } from './end.ts'
@@ -52,6 +53,7 @@ export async function acknowledge(event: Reboot, write: () => Promise<void>): Pr
   }
   // Under the host's version: the boot that is named is the one it is known to be in when this is written.
   alsoUpdate(event, agents, host, bootChange(agent, boot))
+  if (isHost) await takeTurn(event, host.record)
   return write()
 }
 
