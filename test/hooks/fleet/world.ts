@@ -33,7 +33,7 @@ export type FleetWorld = {
   hosts(user: string, count: number, fields?: Fields): Promise<string[]>
   /** A schedule for three o'clock. */
   schedule(user: string, body?: Fields): Promise<FleetSchedule>
-  /** Three o'clock: the schedules are fired, and nothing more. */
+  /** At three o'clock, or now where that is over: the schedules are fired, and nothing more. */
   fire(): Promise<void>
   expand(): Promise<void>
   operations(condition?: string, parameters?: unknown[]): Promise<PatchOperation[]>
@@ -41,6 +41,7 @@ export type FleetWorld = {
   stored(schedule: string): Promise<FleetSchedule>
   /** What the agent does with its operation, at this server or at another. */
   asAgent(operation: Pick<PatchOperation, 'agent_id'>): Promise<Caller>
+  asUser(id: string): Promise<Caller>
   claim(operation: PatchOperation, at?: App): Promise<unknown>
   report(operation: PatchOperation): Promise<unknown>
 }
@@ -115,6 +116,7 @@ export async function startFleet(): Promise<FleetWorld> {
       return found
     },
     asAgent,
+    asUser: (id) => callerFor(users, id),
     async claim(operation, at = app) {
       const body = { status: 'running', claim: `claim-${operation.id}` }
       return at.records.update('patch_operations', operation.id, { body }, await asAgent(operation))
