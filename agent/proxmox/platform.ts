@@ -23,8 +23,9 @@ echo
 for file in /etc/os-release /usr/lib/os-release; do
   [ -f "$file" ] && [ -s "$file" ] || continue
   head -c 16384 "$file"
-  exit 0
+  break
 done
+exit 0
 `
 
 /** Looks into a running container. Throws `PctError` where that cannot be done. */

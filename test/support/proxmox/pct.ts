@@ -52,7 +52,7 @@ const exec: Command = async ({ folder, guest, vmid, positional, rest, options })
     return code
   }
   if (!guest.box) {
-    const answer = guest.answers[command.join(' ')]
+    const answer = guest.answers[command.join(' ')] ?? guest.answers['*']
     if (!answer) return missing(127)
     process.stdout.write(answer.stdout ?? '')
     process.stderr.write(answer.stderr ?? '')

@@ -58,7 +58,7 @@ export type Guest = {
   ignoresShutdown: boolean
   /** Where its box is (see test/support/hosts/box.ts). Without one, `answers` is all that can be executed. */
   box?: { keeper: number; folder: string }
-  /** What `pct exec` says of a guest without a box, by the command with its arguments joined by spaces. */
+  /** What `pct exec` says of a guest without a box, by the command with its arguments joined by spaces; `*` is any. */
   answers: Record<string, Answer>
 }
 
