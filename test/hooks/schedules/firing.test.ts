@@ -238,7 +238,7 @@ describe('a due time', () => {
   })
 
   it('made again after a restore from a backup is the same operation', async () => {
-    const { schedule, made } = await owner()
+    const { schedule, made, stored } = await owner()
     const { body } = await schedule({ cron_expression: '0 * * * *' })
     const before = await sql('select "next_run_at", "due_at" from "patch_schedules" where "id" = $1', [
       body.id,
@@ -255,6 +255,40 @@ describe('a due time', () => {
     ])
     await fire()
     expect((await made(body.id)).map(({ id }) => id)).toEqual([first?.id])
+    // The same where the schedule alone is older.
+    await sql('update "patch_schedules" set "next_run_at" = $2, "due_at" = $3 where "id" = $1', [
+      body.id,
+      before[0]?.next_run_at,
+      before[0]?.due_at,
+    ])
+    await fire()
+    expect((await made(body.id)).map(({ id }) => id)).toEqual([first?.id])
+    expect(await stored(body.id)).toMatchObject({
+      next_run_at: '2026-03-01 15:00:00.000Z',
+      last_status: `made ${first?.id}`,
+      failures: 0,
+    })
+  })
+})
+
+describe('a clock that is set by an hour', () => {
+  it('forward and back makes nothing twice, and leaves nothing out', async () => {
+    const { schedule, made } = await owner()
+    const hour = 3_600_000
+    const start = Math.ceil((time.clock().getTime() + 1) / hour) * hour
+    const { body } = await schedule({ cron_expression: '0 * * * *', mode: 'dry-run', window_minutes: 120 })
+    const expected = [0, 1, 2].map((at) => new Date(start + at * hour).toISOString().replace('T', ' '))
+    until(new Date(start + 60_000).toISOString())
+    await fire()
+    time.forward(3600)
+    await fire()
+    time.forward(-3600)
+    await fire()
+    until(new Date(start + hour + 60_000).toISOString())
+    await fire()
+    until(new Date(start + 2 * hour + 60_000).toISOString())
+    await fire()
+    expect((await made(body.id)).map(({ scheduled_for }) => scheduled_for)).toEqual(expected)
   })
 })
 
@@ -265,8 +299,10 @@ describe('a schedule that cannot do its work', () => {
     const { body } = await schedule({ cron_expression: '0 * * * *' })
     const other = (await healthy.schedule({ cron_expression: '0 * * * *', mode: 'dry-run' })).body
     await sql(`update "agents" set "platform_family" = 'unknown' where "id" = $1`, [agent.id])
-    for (const [at, hour] of ['15', '16', '17'].entries()) {
-      until(`2026-03-01T${hour}:00:01.000Z`)
+    const hour = 3_600_000
+    const start = Math.ceil((time.clock().getTime() + 1) / hour) * hour
+    for (const at of [0, 1, 2]) {
+      until(new Date(start + at * hour + 1000).toISOString())
       await fire()
       expect(await stored(body.id)).toMatchObject({
         failures: at + 1,
@@ -298,7 +334,7 @@ describe('a schedule that cannot do its work', () => {
     const { body } = await schedule({ cron_expression: '0 3 * * *' })
     await sql(`update "patch_schedules" set "next_run_at" = '', "due_at" = '' where "id" = $1`, [body.id])
     await fire()
-    expect(await stored(body.id)).toMatchObject({ next_run_at: '2026-03-02 03:00:00.000Z', is_active: true })
+    expect(await stored(body.id)).toMatchObject({ next_run_at: body.next_run_at, is_active: true })
   })
 })
 
