@@ -36,15 +36,15 @@ export class FakeInit {
   #changed = new EventEmitter()
   #restarting: Promise<void> | undefined
 
-  /** `server` enrols it by its state folder; without one `register` is the caller's to do. */
-  constructor(server: string | undefined, timings: Record<string, number> = {}) {
+  /** `server` enrols it by its state folder; without one `register` is the caller's to do. `root` may be there. */
+  constructor(server: string | undefined, timings: Record<string, number> = {}, root?: string) {
     this.state = stateFolder(server)
-    this.root = join(this.state.folder, 'root')
+    this.root = root ?? join(this.state.folder, 'root')
     this.#timings = timings
     this.#arguments = ['--state-dir', this.state.folder, '--root', this.root]
     for (const folder of ['proc/sys/kernel/random', 'run/systemd/system', 'usr/bin', 'etc'])
       mkdirSync(join(this.root, folder), { recursive: true })
-    writeFileSync(join(this.root, 'etc/os-release'), readFileSync('/etc/os-release'))
+    if (!root) writeFileSync(join(this.root, 'etc/os-release'), readFileSync('/etc/os-release'))
     const fifo = join(this.root, 'init')
     spawnSync('mkfifo', [fifo])
     // Open for writing as well: it must not end with the first command that has written.
@@ -52,7 +52,10 @@ export class FakeInit {
       fd: openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK),
       writable: false,
     })
-    this.#orders.on('data', () => void this.restart())
+    this.#orders.on('data', (said: Buffer) => {
+      this.#changed.emit('ordered')
+      if (said.includes('down')) void this.restart()
+    })
     this.#boot()
     this.obey('restart')
     this.install('systemctl')
@@ -91,6 +94,7 @@ export class FakeInit {
     const text = `#!/bin/sh
 root=${this.root}
 echo "\${0##*/} $*" >>"$root/orders"
+echo ordered >"$root/init"
 ${script}
 case $(cat "$root/obedience") in
   fail) echo 'Access denied' >&2; exit 1 ;;
@@ -112,6 +116,17 @@ echo down >"$root/init"
     const agent = new AgentProcess(['run', ...this.#arguments], this.#timings)
     this.agents.push(agent)
     return agent
+  }
+
+  /** Waits until the first command to restart it was given. */
+  async ordered() {
+    const signal = AbortSignal.timeout(WAIT_MS)
+    while (this.orders.length === 0) await once(this.#changed, 'ordered', { signal })
+  }
+
+  /** Waits for a restart that is under way. */
+  async settled() {
+    await this.#restarting
   }
 
   /** Takes the machine down, and starts its agent once it is up again. */
