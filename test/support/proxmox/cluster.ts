@@ -24,7 +24,7 @@
 import { randomUUID } from 'node:crypto'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { apt } from '../hosts/apt.ts'
@@ -68,6 +68,8 @@ export type Container<F extends ContainerFamily = 'none'> = (F extends 'none' ? 
 
 const TOOLS = ['pct', 'qm', 'pvesh', 'pveversion']
 const TOOL = fileURLToPath(new URL('tool.ts', import.meta.url))
+/** Without it, a tool spends most of its time on being compiled. */
+const COMPILED = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'patchbase-test/compiled')
 
 // A box that looks like a Debian without a package manager.
 const NO_MANAGER = `
@@ -220,10 +222,11 @@ export async function openCluster({
 function writeTools(folder: string, node: string): void {
   const bin = join(folder, 'nodes', node, 'bin')
   mkdirSync(bin, { recursive: true })
+  const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
   for (const tool of TOOLS) {
-    const words = [process.execPath, '--no-warnings', TOOL, folder, node, tool]
-    const line = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-    writeFileSync(join(bin, tool), `#!/bin/sh\nexec ${line} "$@"\n`)
+    const line = [process.execPath, '--no-warnings', TOOL, folder, node, tool].map(quoted).join(' ')
+    const text = `#!/bin/sh\nNODE_COMPILE_CACHE=${quoted(COMPILED)} exec ${line} "$@"\n`
+    writeFileSync(join(bin, tool), text)
     chmodSync(join(bin, tool), 0o755)
   }
 }

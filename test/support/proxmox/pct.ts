@@ -34,6 +34,8 @@ const unlock: Command = ({ folder, node, vmid }) => {
 
 /** Version 9 gives no environment on; before, it is the caller's. */
 function environment(folder: string, keep: string | undefined): NodeJS.ProcessEnv {
+  // Ours, not the caller's.
+  delete process.env.NODE_COMPILE_CACHE
   const wanted = keep ?? (Number.parseInt(readState(folder).version, 10) >= 9 ? '0' : '1')
   return wanted === '0'
     ? { container: 'lxc', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
