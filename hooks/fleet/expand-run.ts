@@ -59,7 +59,7 @@ async function expandPage(app: App, found: FleetRun, agents: Batch['agents']): P
   for (let from = 0; run && (from < agents.length || from === 0); from += BATCH) {
     const ends = isLast && from + BATCH >= agents.length
     const batch: Batch = { run, agents: agents.slice(from, from + BATCH), ends }
-    run = await app.transaction((transaction) => expandBatch(app, transaction, batch))
+    run = await expandBatch(app, batch)
     // Requests that have come meanwhile go first.
     await turn()
   }
