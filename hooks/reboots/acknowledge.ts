@@ -1,15 +1,17 @@
-import type { Agent } from '../../collections/agents.ts'
-import { agents } from '../../collections/agents.ts'
+import { type Agent, agents } from '../../collections/agents.ts'
+import { patchOperations } from '../../collections/patch-operations.ts'
 import type { RebootOperation } from '../../collections/reboot-operations.ts'
 import type { StoredRecord } from '../../core/collection.ts'
 import { Conflict, NotFound } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { alsoUpdate } from '../../core/records/also-update.ts'
+import { readById } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 import { applyFacts } from '../enrolment/facts.ts'
 import { takeTurn } from '../proxmox/turn.ts'
+import { refuseBlackout } from '../schedules/refuse-blackout.ts'
 import { WITHDRAWN } from '../schedules/withdrawn.ts'
-import { blockerOf, runningOnHost } from './blocker.ts'
+import { begunOn } from './blocker.ts'
 import { end, type Targets, targetsOf, type Verdict } from './end.ts'
 import { runningGuests } from './guests.ts'
 import { startBy } from './states.ts'
@@ -37,11 +39,9 @@ export async function acknowledge(event: Reboot, write: () => Promise<void>): Pr
   if (now > startBy(before)) return tooLate(event, { targets, verdict: notAcknowledged }, write)
   if (agent.status !== 'active')
     throw new Conflict(`The agent of ${agent.hostname} is ${agent.status}; nothing is restarted.`)
-  const retry = { retry_after_ms: RETRY_MS }
-  const blocker =
-    (await blockerOf(database, before, retry)) ??
-    (before.lxc_id ? await runningOnHost(database, before, retry) : undefined)
-  if (blocker) throw blocker
+  const begun = await begunOn(database, before, { retry_after_ms: RETRY_MS })
+  if (begun) throw begun
+  await refuseInBlackout(event)
   refuseWithdrawn(event)
   const isHost = before.lxc_id === ''
   event.record = {
@@ -93,6 +93,14 @@ function bootChange(agent: Agent, boot_id: string): Partial<Agent> {
   applyFacts(facts, { boot_id })
   const { reboot_required, reboot_reason } = facts
   return { boot_id, reboot_required, reboot_reason }
+}
+
+/** Also where the schedule is that of the update which it follows. */
+async function refuseInBlackout({ database, before, now }: Reboot): Promise<void> {
+  const { user_id, not_after, operation_id } = before
+  const operation = operation_id ? await readById(database, patchOperations, operation_id) : undefined
+  const schedule_id = before.schedule_id || operation?.schedule_id || operation?.fleet_schedule_id || ''
+  await refuseBlackout(database, { user_id, schedule_id, not_after }, now)
 }
 
 /** Its schedule was switched off or deleted at this very moment. */

@@ -6,54 +6,73 @@ import { busyPatching, busyRebooting, type TargetBusy } from '../operations/busy
 import { OPEN } from './states.ts'
 
 type Target = Pick<RebootOperation, 'agent_id' | 'lxc_id'> & { id: string }
+/** As conditions with the very words of the indexes of what is unfinished. */
+type States = { operations: string; reboots: string }
 
-/**
- * What a restart would interrupt, as the error that names it. Of a host that is everything unfinished on it and in its
- * containers, and what was lost track of there; of a container its own, and the restart of its host.
- */
-export async function blockerOf(
-  database: Executor,
-  target: Target,
-  extra?: { retry_after_ms: number },
-): Promise<TargetBusy | undefined> {
-  const { id, agent_id, lxc_id } = target
-  const isHost = lxc_id === ''
-  const operation = isHost
-    ? await findOne(database, patchOperations, `${UNFINISHED_ON_HOST} order by "created", "id"`, [agent_id])
-    : await findOne(database, patchOperations, UNFINISHED_IN_CONTAINER, [lxc_id])
-  if (operation) return busyPatching(operation, placeOf(operation, isHost), extra)
-  const reboot = isHost
-    ? await findOne(database, rebootOperations, `${OPEN} and "id" <> $1 and "agent_id" = $2`, [id, agent_id])
-    : await findOne(
-        database,
-        rebootOperations,
-        `${OPEN} and "id" <> $1 and ("lxc_id" = $2 or "lxc_id" = '' and "agent_id" = $3)`,
-        [id, lxc_id, agent_id],
-      )
-  return reboot && busyRebooting(reboot, placeOf(reboot, isHost), extra)
+const UNFINISHED: States = { operations: `"status" in ('pending', 'running')`, reboots: OPEN }
+const BEGUN: States = {
+  operations: `${UNFINISHED.operations} and "status" = 'running'`,
+  reboots: `${OPEN} and "status" = 'rebooting'`,
 }
 
-/** An update of the host that is running: a container is not restarted in the middle of it. */
-export async function runningOnHost(
+/**
+ * What is unfinished where something is to be restarted, as the error that names it. Of a host that is everything on it
+ * and in its containers; of a container its own, and the restart of its host.
+ */
+export const unfinishedOn = (database: Executor, target: Target): Promise<TargetBusy | undefined> =>
+  firstOf(database, target, UNFINISHED)
+
+/**
+ * What a restart would interrupt now. What only waits goes after it: were each to wait for the other, neither would
+ * ever begin.
+ */
+export async function begunOn(
   database: Executor,
-  { agent_id }: Target,
-  extra: { retry_after_ms: number },
+  target: Target,
+  retry: { retry_after_ms: number },
 ): Promise<TargetBusy | undefined> {
-  const running = await findOne(
+  const first = await firstOf(database, target, BEGUN, retry)
+  if (first || target.lxc_id === '') return first
+  // The host's own update may concern what its containers need.
+  const hosts = await findOne(
     database,
     patchOperations,
     `"agent_id" = $1 and "status" = 'running' and "lxc_id" = '' and "mode" = 'apply'`,
-    [agent_id],
+    [target.agent_id],
   )
-  return running && busyPatching(running, 'on its host', extra)
+  return hosts && busyPatching(hosts, 'on its host', retry)
 }
 
-// What has ended and still has its lock was lost track of. A cluster's lock says nothing about its node.
-const UNFINISHED_ON_HOST = `"id" in (
-  select "id" from "patch_operations" where "agent_id" = $1 and "status" in ('pending', 'running')
+async function firstOf(
+  database: Executor,
+  { id, agent_id, lxc_id }: Target,
+  { operations, reboots }: States,
+  extra?: { retry_after_ms: number },
+): Promise<TargetBusy | undefined> {
+  const isHost = lxc_id === ''
+  const operation = await findOne(
+    database,
+    patchOperations,
+    `${isHost ? onHost(operations) : `"lxc_id" = $1 and ${operations}`} order by "created", "id"`,
+    [isHost ? agent_id : lxc_id],
+  )
+  if (operation) return busyPatching(operation, placeOf(operation, isHost), extra)
+  const where = isHost ? '"agent_id" = $2' : `("lxc_id" = $3 or "lxc_id" = '' and "agent_id" = $2)`
+  const reboot = await findOne(
+    database,
+    rebootOperations,
+    `${reboots} and "id" <> $1 and ${where}`,
+    isHost ? [id, agent_id] : [id, agent_id, lxc_id],
+  )
+  return reboot && busyRebooting(reboot, placeOf(reboot, isHost), extra)
+}
+
+// What has failed and still has a lock was lost track of, and may be running. A container's own lock keeps others out.
+const onHost = (operations: string) => `"id" in (
+  select "id" from "patch_operations" where "agent_id" = $1 and ${operations}
   union all
-  select "operation" from "operation_locks" where "agent_id" = $1 and "target" not like 'cluster:%')`
-const UNFINISHED_IN_CONTAINER = `"lxc_id" = $1 and "status" in ('pending', 'running') order by "created", "id"`
+  select lost."id" from "operation_locks" held join "patch_operations" lost on lost."id" = held."operation"
+    where held."agent_id" = $1 and lost."status" = 'failed')`
 
 const placeOf = ({ lxc_id }: { lxc_id: string }, isHost: boolean): string => {
   if (isHost) return lxc_id === '' ? 'on this target' : 'in a container of this host'

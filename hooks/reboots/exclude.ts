@@ -11,7 +11,7 @@ import { readVersion } from '../../core/records/read.ts'
 import { refuseBarred } from '../operations/barred.ts'
 import { busyWith } from '../operations/busy.ts'
 import type { Container } from '../ownership.ts'
-import { blockerOf } from './blocker.ts'
+import { unfinishedOn } from './blocker.ts'
 
 // Two tables cannot share a unique index, and a host's restart excludes what runs in its containers as well. So both
 // kinds of operation change the agent's row when they are made: a restart names itself there and is written only
@@ -28,7 +28,7 @@ export async function nameOnTarget(
   const inside = container && (await readVersion(database, proxmoxLxc, container.id))
   if (!host || (container && !inside)) throw new NotFound()
   refuseBarred(host.record as StoredRecord & Agent, 'apply')
-  const blocker = await blockerOf(database, { ...record, id: record.id })
+  const blocker = await unfinishedOn(database, { ...record, id: record.id })
   if (blocker) throw blocker
   const named = { pending_reboot_id: record.id }
   alsoUpdate(event, agents, host, inside ? {} : named)

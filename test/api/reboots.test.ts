@@ -465,6 +465,64 @@ describe('acknowledging', () => {
     expect(await host.stored(id)).toMatchObject({ status: 'sent' })
   })
 
+  it('does not wait for what only waits: neither would ever begin', async () => {
+    const container = await host.container()
+    const id = await host.reboot()
+    const other = await addHost(on)
+    const moved = await other.operation({ lxc_id: await other.container() })
+    // As when its container moves here.
+    await host.app.database.run(
+      `update "patch_operations" set "agent_id" = $1, "lxc_id" = $2 where "id" = $3`,
+      [host.agent.id, container, moved],
+    )
+    expect((await host.claim(moved)).status).toBe(409)
+    expect((await host.acknowledge(id)).status).toBe(200)
+    on.time.forward(5)
+    await host.beat({ boot_id: 'boot-2' })
+    expect((await host.claim(moved)).status).toBe(200)
+  })
+
+  it('is nothing in a blackout, of what a schedule has made and of what follows that', async () => {
+    const now = on.time.clock().getTime()
+    const minute = (at: number) => new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+    const token = await host.owner()
+    const blackout = await host.call('POST', records('blackouts'), token, {
+      ...{ name: 'year end', timezone: 'UTC' },
+      from: minute(now),
+      to: minute(now + 120_000),
+    })
+    expect(blackout.status, JSON.stringify(blackout.body)).toBe(200)
+    const schedule = await host.call('POST', records('reboot_schedules'), token, {
+      ...{ agent_id: host.agent.id, cron_expression: '0 4 * * *', timezone: 'UTC' },
+    })
+    const id = 'blackedoutrebo1'
+    await host.make('schedule', {
+      ...{ id, agent_id: host.agent.id, schedule_id: schedule.body.id },
+      ...{ scheduled_for: '2026-03-01 09:00:00.000Z', not_after: '2099-01-01 00:00:00.000Z' },
+    })
+    const refused = await host.acknowledge(id)
+    expect(refused.body).toMatchObject({ status: 409, retry_after_ms: expect.any(Number) })
+    expect(refused.body.message).toContain('year end')
+
+    const other = await addHost(on)
+    const operation = await other.operation({ after_patch: 'always' })
+    await host.app.database.run(
+      `update "patch_operations" set "status" = 'completed', "after_patch_state" = 'wanted', "schedule_id" = $2
+       where "id" = $1`,
+      [operation, schedule.body.id],
+    )
+    await host.app.database.run('delete from "operation_locks" where "operation" = $1', [operation])
+    const after = { id: 'blackedoutrebo2', agent_id: other.agent.id, operation_id: operation }
+    await other.make('after-patch', { ...after, not_after: '2099-01-01 00:00:00.000Z' })
+    expect((await other.acknowledge(after.id)).body.message).toContain('year end')
+    // What a person has ordered is his business.
+    const third = await addHost(on)
+    expect((await third.acknowledge(await third.reboot())).status).toBe(200)
+
+    await host.call('DELETE', records('blackouts', String(blackout.body.id)), token)
+    expect((await host.acknowledge(id)).status).toBe(200)
+  })
+
   it('is nothing for a host that its owner has taken out of service', async () => {
     const id = await host.reboot()
     await host.call('PATCH', records('agents', host.agent.id), await host.owner(), { status: 'inactive' })
