@@ -7,7 +7,7 @@ import { findAll } from '../../core/records/read.ts'
 import { settleReboot } from '../reboots/settle.ts'
 import { OPEN } from '../reboots/states.ts'
 import { verdictOf } from '../reboots/verdict.ts'
-import { unbrokenTime } from './unbroken-time.ts'
+import { unbrokenTime } from '../unbroken-time.ts'
 
 /** Reboots whose target has come back, or has not in its time. A heartbeat settles its own at once. */
 export function settleReboots(steady?: () => number): Job {
