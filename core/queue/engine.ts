@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq'
-import type { OpenBackend } from './backend.ts'
+import type { Backend } from './backend.ts'
 import { endsWithin, inTime } from './deadline.ts'
 
 /** A job that is due again and again, at one of the servers. */
@@ -24,7 +24,7 @@ const KEEP = { count: 20 }
 const KEEP_EVENTS = 100
 
 export async function openEngine(
-  open: OpenBackend,
+  { open, sever }: Backend,
   jobs: readonly Recurring[],
   stopped: AbortSignal,
 ): Promise<Engine> {
@@ -77,8 +77,9 @@ export async function openEngine(
   const close = async () => {
     // Waits for what runs. Where nobody answers it would do so for ever.
     const orderly = worker.close()
-    if (await endsWithin(CLOSE_MS, orderly)) return
-    await endsWithin(CLOSE_MS / 3, worker.getBackend().close(true))
+    if (!(await endsWithin(CLOSE_MS, orderly)))
+      await endsWithin(CLOSE_MS / 7, worker.getBackend().close(true))
+    sever()
   }
 
   try {

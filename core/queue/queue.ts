@@ -27,8 +27,8 @@ export function openQueue(app: App, connection: Connection, jobs: readonly Job[]
   const outage = followOutage(app.log)
 
   const serve = async () => {
-    const open = await backendFor(app, connection)
-    await using engine = await openEngine(open, recurring, stopped)
+    const backend = await backendFor(app, connection)
+    await using engine = await openEngine(backend, recurring, stopped)
     while (!stopped.aborted) {
       await engine.heal()
       outage.end()

@@ -65,6 +65,8 @@ describe.for(MODES)('by %s', { timeout: 60_000 }, (mode) => {
     program.child.kill('SIGTERM')
     const [, took] = await program.says(/The queue took (\d+) ms/)
     expect(Number(took)).toBeLessThan(1000)
+    // The server's own driver waits for an end of its connections, too.
+    door.shut()
     expect(await program.exited, program.output).toBe(0)
     expect(program.stderr).not.toMatch(/^\s+at /m)
     if (when === 'as always' || when === 'at once') expect(program.stderr).toBe('')
