@@ -19,7 +19,7 @@ export default hooksFor(proxmoxLxc, {
       for (const guest of stored)
         if ('pending_reboot_id' in guest) await settleContainerReboot(event.app, guest)
       event.record.id = stored[0]?.id ?? ''
-      if (report.isList) event.reveal('count', String(report.items.length))
+      if (report.isList) event.reveal('count', String(stored.length))
     })
   },
 

@@ -15,7 +15,7 @@ export default hooksFor(proxmoxQemu, {
       const report = qemu.read(event.body)
       const stored = await storeGuests(event, agent, qemu, report)
       event.record.id = stored[0]?.id ?? ''
-      if (report.isList) event.reveal('count', String(report.items.length))
+      if (report.isList) event.reveal('count', String(stored.length))
     })
   },
 

@@ -16,6 +16,8 @@ export type GuestPlan = {
   changed: { guest: Guest; change: Facts; uptime: number }[]
   touched: { guest: Guest; uptime: number }[]
   gone: Guest[]
+  /** How many are on nodes that are known, whether this agent has a say there or not. */
+  placed: number
 }
 
 /**
@@ -32,14 +34,16 @@ export function planGuests<T extends FoundLxc | FoundQemu>(
 ): GuestPlan {
   const { agent, own } = reporter
   const cluster_id = reporter.cluster?.id ?? ''
-  const plan: GuestPlan = { created: [], changed: [], touched: [], gone: [] }
+  const plan: GuestPlan = { created: [], changed: [], touched: [], gone: [], placed: 0 }
   const nodes = nodesByName(reporter)
   const items = new Map(part.items.map((item) => [item.vmid, item]))
   for (const [vmid, item] of items) {
     const name = item.node || part.node
     const node = name === '' ? own : nodes.get(name)
-    // Of a node that has an agent only that agent tells, and of one that nobody has told of nobody.
-    if (!node || (node.spoken && node.id !== own?.id)) continue
+    if (!node) continue
+    plan.placed++
+    // Of a node that has an agent only that agent tells.
+    if (node.spoken && node.id !== own?.id) continue
     const guest = storedAs(known, vmid, cluster_id)
     const isOwn = node.id === own?.id
     if (guest && !isOwn && isHeld(guest, node, nodes)) continue

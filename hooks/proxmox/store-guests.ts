@@ -1,6 +1,7 @@
 import type { Agent } from '../../collections/agents.ts'
 import type { App } from '../../core/app.ts'
 import type { Executor } from '../../core/db/database.ts'
+import { BadRequest } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { findAll } from '../../core/records/read.ts'
 import { discovering } from './discovering.ts'
@@ -37,6 +38,10 @@ export async function storeGuests<T extends FoundLxc | FoundQemu, R>(
     return [reporter, planGuests(kind, reporter, part, all, known, families)]
   }
   const [reporter, first] = await plan(database, report, report)
+  if (report.items.length > 0 && first.placed === 0)
+    throw new BadRequest('The node is not known; report it to /api/proxmox/node first.', {
+      node: { code: 'validation_invalid_value', message: 'Names no node of this cluster.' },
+    })
   if (first.created.length + first.changed.length + first.gone.length === 0) {
     await touchGuests(database, kind, first.touched, now)
     return first.touched.map(({ guest }) => guest)

@@ -352,6 +352,10 @@ describe('a report', () => {
     expect((await send({ px_cluster_id: 'x'.repeat(256), vmid: 101 })).status).toBe(400)
     expect((await send({ px_cluster_id: { $ne: 1 }, vmid: 101 })).status).toBe(400)
     expect((await send({ px_cluster_id: 'unknown', vmid: 101 })).status).toBe(400)
+    expect(await send({ px_cluster_id: px, node: 'unknown', vmid: 101 })).toMatchObject({
+      status: 400,
+      body: { data: { node: { code: 'validation_invalid_value' } } },
+    })
     await world.report(one(), 'lxc', {
       ...{ px_cluster_id: px, node: one().node, vmid: '120' },
       ...{ name: `a\u001b[31mb\u202e${'x'.repeat(10_000)}`, status: 'on fire', ostype: { a: 1 }, uptime: -5 },
