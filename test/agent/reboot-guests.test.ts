@@ -108,6 +108,17 @@ test('a container that was not restarted, whatever pct says, fails when its time
   expect(agent.output).not.toMatch(/The container was restarted/)
 })
 
+test('a pct that never ends does not keep the next work waiting for ever', async () => {
+  await using it = await open()
+  it.cluster.fail({ tool: 'pct reboot', hang: true })
+  it.start()
+  const row = it.order({ timeout_seconds: 2 })
+  await it.over(row)
+  expect(row.error_message).toBe(`Container ${VMID} was not seen restarted within 2 s.`)
+  await it.server.resultOf(it.server.order('echo next').id)
+  expect(it.restarts()).toHaveLength(1)
+})
+
 test('while a container restarts, no other work begins on its host', async () => {
   await using it = await open()
   it.cluster.fail({ tool: 'pct reboot', exit: 0 })
