@@ -1,8 +1,8 @@
 import type { Job } from '../../core/jobs.ts'
 import { addSeconds, formatTime } from '../../core/time.ts'
+import { unbrokenTime } from '../../core/unbroken-time.ts'
 import { sweep } from '../operations/lease.ts'
 import { LEASE_SECONDS } from '../operations/states.ts'
-import { unbrokenTime } from '../unbroken-time.ts'
 
 /** Running operations whose agent has not renewed its claim, for one full term in which it could. */
 export function endLeases(steady?: () => number): Job {

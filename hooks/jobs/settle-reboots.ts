@@ -4,10 +4,10 @@ import { rebootOperations } from '../../collections/reboot-operations.ts'
 import type { App } from '../../core/app.ts'
 import type { Job } from '../../core/jobs.ts'
 import { findAll } from '../../core/records/read.ts'
+import { unbrokenTime } from '../../core/unbroken-time.ts'
 import { settleReboot } from '../reboots/settle.ts'
 import { OPEN } from '../reboots/states.ts'
 import { verdictOf } from '../reboots/verdict.ts'
-import { unbrokenTime } from '../unbroken-time.ts'
 
 /** Reboots whose target has come back, or has not in its time. A heartbeat settles its own at once. */
 export function settleReboots(steady?: () => number): Job {

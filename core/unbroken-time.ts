@@ -1,5 +1,5 @@
-import type { App } from '../core/app.ts'
-import type { Clock } from '../core/clock.ts'
+import type { App } from './app.ts'
+import type { Clock } from './clock.ts'
 
 /** A difference between the wall clock and the steady one that is a step, not drift. */
 const STEP_MS = 5000
