@@ -22,7 +22,7 @@
  * guests without boxes does not.
  */
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,6 +66,7 @@ export type Container<F extends ContainerFamily = 'none'> = (F extends 'none' ? 
   edit(change: (guest: Guest) => void): void
 }
 
+const PREFIX = 'patchbase-proxmox-'
 const TOOLS = ['pct', 'qm', 'pvesh', 'pveversion']
 const TOOL = fileURLToPath(new URL('tool.ts', import.meta.url))
 /** Without it, a tool spends most of its time on being compiled. */
@@ -95,14 +96,15 @@ export async function openCluster({
   standalone = false,
 }: ClusterOptions = {}) {
   await using opened = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'patchbase-proxmox-'))
+  removeLeftOver()
+  const folder = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   opened.defer(() => rm(folder, { recursive: true, force: true }))
   for (const node of nodes) {
     writeTools(folder, node)
     writeMachine(folder, node)
   }
   writeState(folder, {
-    ...{ name, version, quorate, standalone, guests: [], failures: [] },
+    ...{ owner: process.pid, name, version, quorate, standalone, guests: [], failures: [] },
     authority: `-----BEGIN CERTIFICATE-----\n${randomUUID()}\n-----END CERTIFICATE-----\n`,
     nodes: nodes.map((node, index) => ({
       ...{ name: node, id: index + 1, ip: `10.0.0.${index + 1}`, online: true, pmxcfs: true },
@@ -216,6 +218,14 @@ export async function openCluster({
       }),
 
     [Symbol.asyncDispose]: (): Promise<void> => own.disposeAsync(),
+  }
+}
+
+/** By processes that were killed; their number is in the name. */
+function removeLeftOver(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = Number(name.startsWith(PREFIX) && name.slice(PREFIX.length).split('-')[0])
+    if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
   }
 }
 

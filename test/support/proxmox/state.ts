@@ -76,6 +76,8 @@ export type Failure = Answer & {
 }
 
 export type State = {
+  /** The test's process. */
+  owner: number
   name: string
   /** `8.2.4` */
   version: string

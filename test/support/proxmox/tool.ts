@@ -29,7 +29,8 @@ function takeFailure(folder: string, node: string, words: string[]): Failure | u
 
 /** Until somebody kills us, or nobody is left who would. */
 async function hang(folder: string): Promise<never> {
-  while (existsSync(folder)) await delay(100)
+  const { owner } = readState(folder)
+  while (existsSync(folder) && existsSync(`/proc/${owner}`)) await delay(100)
   process.exit(1)
 }
 
