@@ -125,7 +125,8 @@ describe.for(MODES)('by %s', { timeout: 60_000 }, (mode) => {
     // The budget in docs/architecture.md.
     const { patchbase = 0, ...others } = await connectionsOf(fleet)
     expect(patchbase).toBeLessThanOrEqual(3 * 10)
-    expect(others).toEqual(mode === 'postgres' ? { 'patchbase-doorbell': 3 } : {})
+    const shared = { 'patchbase-doorbell': 3, 'patchbase-queue': 3, 'patchbase-jobs': 3 }
+    expect(others).toEqual(mode === 'postgres' ? shared : {})
   })
 
   test('nothing is lost, doubled or out of order when the doorbell breaks meanwhile', async () => {
