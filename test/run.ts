@@ -24,6 +24,8 @@ const PROGRAMS = {
   shellcheck: 'shellcheck',
   'apt-ftparchive': 'apt-utils',
   'redis-server': 'redis-server',
+  curl: 'curl',
+  jq: 'jq',
   ...rootPrograms,
 }
 
