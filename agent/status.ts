@@ -4,6 +4,7 @@ import { AgentError, reasonOf } from './errors.ts'
 import { type Job, openJournal } from './journal.ts'
 import { lockHolder } from './lock.ts'
 import { type PolicyPlace, readPolicy } from './policy.ts'
+import { openRebootMemory, type Remembered } from './reboot/memory.ts'
 import { Enrolment, readJson, statePaths } from './state.ts'
 import { keyLines, trustIn } from './trust.ts'
 
@@ -37,6 +38,13 @@ const trustRows = ({ signing_keys }: Enrolment, place: PolicyPlace): string[][] 
   }
 }
 
+const rebootRows = (reboots: Remembered[]): string[][] => [
+  ['REBOOT', 'OF', 'STATE', 'RESULT', 'BEGUN'],
+  ...reboots.map(({ id, vmid, state, reason = '', createdAt }) => [
+    ...[id, vmid === undefined ? 'host' : `container ${vmid}`, state, reason, createdAt],
+  ]),
+]
+
 /** What the state folder says, as lines of text. The server is not asked. */
 export const statusLines = (stateDir: string, policy: PolicyPlace): string[] => {
   const paths = statePaths(stateDir)
@@ -48,6 +56,8 @@ export const statusLines = (stateDir: string, policy: PolicyPlace): string[] => 
   const holder = lockHolder(paths.locks)
   const beat = readJson(paths.heartbeat, Heartbeat)
   const jobs = existsSync(paths.jobs) ? openJournal(paths.jobs).all().reverse().slice(0, JOBS_SHOWN) : []
+  const all = existsSync(paths.reboots) ? openRebootMemory(paths.reboots).all() : []
+  const reboots = all.reverse().slice(0, JOBS_SHOWN)
   return [
     ...table([
       ['server', enrolment.server],
@@ -64,5 +74,6 @@ export const statusLines = (stateDir: string, policy: PolicyPlace): string[] => 
           ['JOB', 'MODE', 'STATE', 'RESULT', 'BEGUN'],
           ...jobs.map((job) => [job.id, job.mode, job.state, resultOf(job), job.startedAt ?? job.createdAt]),
         ])),
+    ...(reboots.length === 0 ? [] : ['', ...table(rebootRows(reboots))]),
   ]
 }

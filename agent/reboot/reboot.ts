@@ -1,6 +1,7 @@
 import { sleep } from '../backoff.ts'
 import type { Context } from '../context.ts'
 import { trustFor } from '../guard.ts'
+import { refusedByQuorum } from '../proxmox/quorum.ts'
 import { acknowledge } from './acknowledge.ts'
 import { restartGuest } from './guest.ts'
 import { restartHost } from './host.ts'
@@ -68,6 +69,8 @@ const refusedByPolicy = (context: Context): string | undefined => {
 const prepare = async ({ context, machine }: RebootParts, reboot: Remembered): Promise<Prepared> => {
   const forbidden = refusedByPolicy(context)
   if (forbidden) return { refusal: forbidden }
+  const apart = await refusedByQuorum(context, 'apply')
+  if (apart) return { refusal: apart.message }
   const { vmid, timeoutSeconds } = reboot
   if (vmid === undefined) {
     const command = machine.hostCommand()

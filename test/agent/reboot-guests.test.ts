@@ -159,6 +159,21 @@ test('reports of the container that get lost are repeated', async () => {
   expect(it.restarts()).toHaveLength(1)
 })
 
+test.each([
+  { lxc_id: 'container000001', vmid: VMID },
+  { lxc_id: '', vmid: 0 },
+])('without a quorum nothing of a node is restarted: %j', async (target) => {
+  await using it = await open()
+  it.cluster.setQuorate(false)
+  it.start()
+  const row = it.order(target)
+  await it.over(row)
+  expect(row.status).toBe('failed')
+  expect(row.error_message).toMatch(/^The cluster of this node is not quorate/)
+  expect(it.acknowledgements()).toEqual([])
+  expect(it.restarts()).toEqual([])
+})
+
 test('a host that is no Proxmox node says so', async () => {
   await using server = await StandIn.start()
   using state = stateFolder(server.url)

@@ -1,6 +1,7 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { AgentProcess } from '../support/agent-process.ts'
 import { FakeInit } from '../support/fake-init.ts'
 import type { RebootRow } from '../support/stand-in-reboots.ts'
 import { StandIn } from '../support/stand-in-server.ts'
@@ -31,6 +32,9 @@ test('a reboot: heard of, acknowledged, then executed, and proved by another boo
   expect(row).toMatchObject({ status: 'completed', boot_id_before: before })
   expect(host.orders).toEqual(['systemctl reboot'])
   expect(acknowledgements(server, row).map(({ body }) => body)).toEqual([{ boot_id: before }])
+  const status = new AgentProcess(['status', ...host.arguments])
+  expect(await status.exit()).toBe(0)
+  expect(status.output).toMatch(new RegExp(`${row.id} +host +done`))
   // Nothing is left to be done, now and at any later start.
   await host.restart()
   await host.agent.says(/Subscribed/)
