@@ -98,7 +98,8 @@ export async function openCluster({
   await using opened = new AsyncDisposableStack()
   removeLeftOver()
   const folder = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
-  opened.defer(() => rm(folder, { recursive: true, force: true }))
+  // Again, where a tool of an agent that was killed still writes its call down.
+  opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }))
   for (const node of nodes) {
     writeTools(folder, node)
     writeMachine(folder, node)
