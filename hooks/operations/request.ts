@@ -12,6 +12,7 @@ import { refuseUnreadable } from '../unreadable.ts'
 import { refuseBarred } from './barred.ts'
 import { exceptionsFor, merged, NAMES_LENGTH_MAX, scriptArgs } from './exclusions.ts'
 import { explainLock, takeLock, targetOf } from './lock.ts'
+import { refuseOwnId } from './own-id.ts'
 import { platformOf, selectScript } from './platform.ts'
 import { NOT_AFTER_SECONDS, PENDING_DRY_RUNS_MAX } from './states.ts'
 
@@ -22,6 +23,7 @@ const NAME_LENGTH_MAX = 255
 /** A user asks for an operation: everything an agent needs to carry it out is decided and written here. */
 export async function request(event: WriteEvent<PatchOperation>, write: () => Promise<void>): Promise<void> {
   const { app, database, record, now } = event
+  refuseOwnId(event)
   const { agent, container } = await claimTarget(event)
   if (!agent) return write()
   refuseBarred(agent, record.mode)

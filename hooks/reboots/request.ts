@@ -4,6 +4,7 @@ import type { WriteEvent } from '../../core/hooks.ts'
 import { newId } from '../../core/id.ts'
 import { formatTime } from '../../core/time.ts'
 import { explainLock, takeLock, targetOf } from '../operations/lock.ts'
+import { refuseOwnId } from '../operations/own-id.ts'
 import { claimTarget } from '../ownership.ts'
 import { refuseUnreadable } from '../unreadable.ts'
 import { nameOnTarget } from './exclude.ts'
@@ -18,6 +19,7 @@ type Reboot = WriteEvent<RebootOperation>
 export async function request(event: Reboot, write: () => Promise<void>): Promise<void> {
   const { app, record, now } = event
   refuseUnreadable(event, ['lxc_id'])
+  refuseOwnId(event)
   const { agent, container } = await claimTarget(event)
   if (!agent) return write()
   if (container?.status === 'removed')

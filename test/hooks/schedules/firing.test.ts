@@ -275,6 +275,21 @@ describe('a due time', () => {
   })
 })
 
+describe('the id of what a schedule makes', () => {
+  it.each([
+    ['POST', '/api/patches'],
+    ['POST', records('patch_operations')],
+    ['POST', '/api/reboot'],
+    ['POST', records('reboot_operations')],
+  ])('cannot be taken before by somebody else: %s %s', async (method, path) => {
+    const { agent, token } = await owner()
+    const body = { id: 'abcdefghijklmno', agent_id: agent.id, mode: 'dry-run' }
+    const answer = await world.server.call<Body>(method, path, { token: await token(), body })
+    expect(answer.status).toBe(400)
+    expect(answer.body.data).toMatchObject({ id: { code: 'validation_invalid_value' } })
+  })
+})
+
 describe('a clock that is set by an hour', () => {
   it('forward and back makes nothing twice, and leaves nothing out', async () => {
     const { schedule, made } = await owner()
