@@ -63,13 +63,15 @@ async function openBatch(
   transaction: Executor,
   batch: Batch,
 ): Promise<{ locked: LockedRun; gift: Gift; from: Progress } | undefined> {
-  const locked = await lockRun(transaction, batch.run, batch.ends)
+  const now = app.clock()
+  const [locked, blackouts] = await Promise.all([
+    lockRun(transaction, batch.run, batch.ends),
+    blackoutsOf(transaction, [batch.run.user_id], now),
+  ])
   if (!locked?.schedule.record.is_active) return undefined
   const run = locked.run.record
-  const now = app.clock()
   const end = parseTime(run.not_after)
   if (!end || now >= end) return undefined
-  const blackouts = await blackoutsOf(transaction, [run.user_id], now)
   if (blackoutAt(blackouts, run.user_id, now)) return undefined
   const not_after = formatTime(endBefore(blackouts, run.user_id, now, end))
   const gift = { run, schedule: locked.schedule.record, not_after }

@@ -13,7 +13,7 @@ import { endRun, isNotFound, lockRun, moveOn, notFound } from './runs.ts'
 /** Agents that are looked up at once. */
 const PAGE = 250
 /** Small, for a heartbeat waits while a transaction holds its agent's row. */
-const BATCH = 25
+const BATCH = 50
 const LOOK_AGAIN_SECONDS = 20
 export const SWITCHED_OFF = 'The schedule was switched off.'
 
@@ -28,8 +28,7 @@ export async function expandSome(app: App, id: string): Promise<boolean> {
   const owner = await ownerOf(app, app.database, run.user_id)
   if (!schedule || !owner) return false
   const now = app.clock()
-  const lookedAt = formatTime(addSeconds(now, -LOOK_AGAIN_SECONDS))
-  if (isNotFound(run) && run.updated > lookedAt) return false
+  if (isNotFound(run) && isFresh(run, now)) return false
 
   const where = { owner, filter: schedule.filter, reached: run.reached }
   const barred = await barrier(app, run, schedule, now)
@@ -52,6 +51,10 @@ export async function expandSome(app: App, id: string): Promise<boolean> {
     return false
   }
 }
+
+/** Also where the clock was set back since: what is to come is no reason to wait. */
+const isFresh = ({ updated }: FleetRun, now: Date): boolean =>
+  updated > formatTime(addSeconds(now, -LOOK_AGAIN_SECONDS)) && updated <= formatTime(now)
 
 async function expandPage(app: App, found: FleetRun, agents: Batch['agents']): Promise<boolean> {
   const isLast = agents.length < PAGE

@@ -45,13 +45,14 @@ export async function giveTogether(
   agents: readonly Receiver[],
 ): Promise<(string | undefined)[]> {
   const ids = agents.map(({ id }) => id)
-  // In one order everywhere, so that two transactions never wait for each other's agents.
-  await transaction.run(
-    'select 1 from "agents" where "id" = any($1::text[]) order by "id" for no key update',
-    [ids],
-  )
   const targets = ids.map((id) => targetOf({ agent_id: id }))
-  const held = await findAll(transaction, operationLocks, '"target" = any($1::text[])', [targets])
+  const [held] = await Promise.all([
+    findAll(transaction, operationLocks, '"target" = any($1::text[])', [targets]),
+    // In one order everywhere, so that two transactions never wait for each other's agents.
+    transaction.run('select 1 from "agents" where "id" = any($1::text[]) order by "id" for no key update', [
+      ids,
+    ]),
+  ])
   const busy = new Set(held.map(({ agent_id }) => agent_id))
   const skips = await Promise.allSettled(
     agents.map(async (agent) => {

@@ -5,7 +5,7 @@ import { UniqueViolation } from '../../core/db/database.ts'
 import { Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { LostRace } from '../../core/records/lost-race.ts'
-import { findAll, findOne, readById } from '../../core/records/read.ts'
+import { findOne, readById } from '../../core/records/read.ts'
 import { parseTime } from '../../core/time.ts'
 import { takeLock } from '../operations/lock.ts'
 
@@ -44,15 +44,17 @@ export async function takePlace(
 async function freePlace(event: WriteEvent<PatchOperation>, places: number): Promise<string> {
   const { fleet_schedule_id, scheduled_for } = event.before
   const prefix = `fleet:${fleet_schedule_id}:${scheduled_for}/`
-  const held = await findAll(event.database, operationLocks, '"target" >= $1 and "target" < $2', [
-    prefix,
-    // What comes after "/".
-    `${prefix.slice(0, -1)}0`,
-  ])
-  if (held.length >= places) throw await full(event, places)
-  const taken = new Set(held.map(({ target }) => target))
-  const free = Array.from({ length: places }, (_, at) => prefix + (at + 1)).filter((name) => !taken.has(name))
-  return free[Math.floor(Math.random() * free.length)] as string
+  // "0" comes after "/". Those above the limit count, too: it may have been a higher one.
+  const end = `fleet:${fleet_schedule_id}:${scheduled_for}0`
+  const [found] = await event.database.run<{ held: number; place: string | null }>(
+    `with held as (select "target" from "operation_locks" where "target" >= $1 and "target" < $2)
+     select (select count(*) from held)::float8 as "held",
+       (select $1 || n from generate_series(1, $3::int) n where $1 || n not in (select "target" from held)
+        order by random() limit 1) as "place"`,
+    [prefix, end, places],
+  )
+  if (!found?.place || found.held >= places) throw await full(event, places)
+  return found.place
 }
 
 /** The more wait, the later each is to ask again: a free place is found as soon, and the server asked no more often. */

@@ -31,12 +31,14 @@ export async function lockRun(
   { id, reached, fleet_schedule_id }: Pick<FleetRun, 'id' | 'reached' | 'fleet_schedule_id'>,
   ends: boolean,
 ): Promise<LockedRun | undefined> {
-  // In this order, which is that of a schedule's deletion.
   const lock = ends ? 'for update' : 'for share'
-  const schedule = await lockOne(transaction, fleetSchedules, `"id" = $1 ${lock}`, [fleet_schedule_id])
   const where = `"id" = $1 and "reached" = $2 and "status" = 'expanding' for update skip locked`
-  const run = schedule && (await lockOne(transaction, fleetRuns, where, [id, reached]))
-  return run && { run, schedule }
+  // They are carried out in this order, which is that of a schedule's deletion.
+  const [schedule, run] = await Promise.all([
+    lockOne(transaction, fleetSchedules, `"id" = $1 ${lock}`, [fleet_schedule_id]),
+    lockOne(transaction, fleetRuns, where, [id, reached]),
+  ])
+  return schedule && run && { run, schedule }
 }
 
 async function lockOne<C extends Collection>(
