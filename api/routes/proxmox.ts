@@ -4,7 +4,7 @@ import { Forbidden } from '../../core/errors.ts'
 import { literal } from '../../core/filter/index.ts'
 import { actingAs, callerFrom } from '../../core/records/actor.ts'
 import { withBody } from '../body/read.ts'
-import type { Env } from '../env.ts'
+import type { Env, RequestContext } from '../env.ts'
 import { requireNotBarred, requireSignedIn } from '../guards.ts'
 import { productForm } from '../product-form.ts'
 
@@ -21,19 +21,16 @@ export function proxmox(app: App) {
   const routes = new Hono<Env>().basePath('/api/proxmox')
   for (const { reported, listed, collection, filters } of KINDS)
     routes
-      .post(`/${reported}`, (c) =>
-        withBody(app, c, undefined, async ({ body }) => {
-          requireNotBarred(c)
-          const { caller } = c.var
-          requireSignedIn(caller)
-          if (!callerFrom(caller, 'agents'))
-            throw new Forbidden('What there is on Proxmox is reported by agents only.')
-          const act = actingAs(caller, 'ingest', true)
+      .post(`/${reported}`, (c) => {
+        requireAgent(c)
+        return withBody(app, c, undefined, async ({ body }) => {
+          requireAgent(c)
+          const act = actingAs(c.var.caller, 'ingest', true)
           const { id, count } = await app.records.create(collection, { body }, act)
           const message = `${reported} recorded`
           return c.json(count === undefined ? { message, id } : { message, count: Number(count) })
-        }),
-      )
+        })
+      })
       .get(`/${listed}`, async (c) => {
         requireSignedIn(c.var.caller)
         const { page, perPage, ...query } = c.req.query()
@@ -49,4 +46,11 @@ export function proxmox(app: App) {
         return c.json(productForm(app, await app.records.view(collection, c.req.param('id'), c.var.caller)))
       })
   return routes
+}
+
+function requireAgent(c: RequestContext): void {
+  requireNotBarred(c)
+  requireSignedIn(c.var.caller)
+  if (!callerFrom(c.var.caller, 'agents'))
+    throw new Forbidden('What there is on Proxmox is reported by agents only.')
 }

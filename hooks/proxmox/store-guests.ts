@@ -49,7 +49,7 @@ export async function storeGuests<T extends FoundLxc | FoundQemu, R>(
   for (const part of parts(report))
     await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
       const [, changes] = await plan(discovery.transaction, part, report)
-      await writeGuests(discovery, kind, changes)
+      await writeGuests(discovery, agent, kind, changes)
     })
   for (const { guest, change } of first.changed)
     warnOfMismatch(event.app, { ...guest, ...change }, change, families)

@@ -2,6 +2,7 @@ import type { Agent } from '../../collections/agents.ts'
 import { quote } from '../../core/db/statement.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { formatTime } from '../../core/time.ts'
+import { refuseCrowd } from './bounds.ts'
 import { detachContainers } from './detach.ts'
 import { differences } from './differences.ts'
 import { type Discovery, discovering } from './discovering.ts'
@@ -116,6 +117,7 @@ async function carryOut(discovery: Discovery, reporter: Reporter, plan: Plan): P
   const cluster_id = reporter.cluster?.id ?? ''
   await touch({ database, now }, plan.touched)
   if (plan.own) await storeOwnNode(discovery, reporter, plan.own)
+  await refuseCrowd(discovery, 'proxmox_nodes', reporter.agent, plan.created.length)
   for (const item of plan.created) {
     const body = { ...factsOf(item), cluster_id, agent_id: reporter.agent.id, recorded_at }
     await records.create('proxmox_nodes', { body }, caller)

@@ -1,7 +1,9 @@
+import type { Agent } from '../../collections/agents.ts'
 import type { Executor } from '../../core/db/database.ts'
 import { quote } from '../../core/db/statement.ts'
 import { formatTime } from '../../core/time.ts'
 import type { Container } from '../ownership.ts'
+import { refuseCrowd } from './bounds.ts'
 import { REMOVED } from './detach.ts'
 import type { Discovery } from './discovering.ts'
 import { follow } from './follow.ts'
@@ -31,6 +33,7 @@ export async function touchGuests(
 
 export async function writeGuests(
   discovery: Discovery,
+  agent: Agent,
   { collection }: Named,
   plan: GuestPlan,
 ): Promise<void> {
@@ -38,6 +41,7 @@ export async function writeGuests(
   const { name } = collection
   const recorded_at = formatTime(now)
   await touchGuests(transaction, { collection }, plan.touched, now)
+  await refuseCrowd(discovery, name, agent, plan.created.length)
   for (const facts of plan.created) await records.create(name, { body: { ...facts, recorded_at } }, caller)
   for (const { guest, change, uptime } of plan.changed) {
     await records.update(name, guest.id, { body: { ...change, uptime, recorded_at } }, caller)

@@ -340,6 +340,31 @@ describe('a report', () => {
     expect((await world.asAgent(one(), 'DELETE', path)).status).toBe(404)
   })
 
+  it('cannot fill the database with what is not there', async () => {
+    const clusters = Array.from({ length: 21 }, (_, at) => ({
+      name: `${px}-${at}`,
+      px_cluster_id: `${px}-${at}`,
+    }))
+    const answers: number[] = []
+    for (const body of clusters)
+      answers.push((await world.asAgent(one(), 'POST', '/api/proxmox/cluster', body)).status)
+    expect(answers).toEqual([...Array(20).fill(200), 409])
+    await world.node(two(), px)
+    await world.app.database.run(
+      `insert into "proxmox_qemu" ("id", "agent_id", "user_id", "vmid")
+       select 'invented' || lpad(n::text, 7, '0'), $1, $2, 100000 + n from generate_series(1, 9999) n`,
+      [two().id, owner],
+    )
+    const send = (vmid: number) =>
+      world.asAgent(two(), 'POST', '/api/proxmox/qemu', { node: two().node, px_cluster_id: px, vmid })
+    expect([await send(500), await send(500), await send(501)].map(({ status }) => status)).toEqual([
+      200, 200, 409,
+    ])
+    const items = Array.from({ length: 501 }, (_, at) => ({ name: `node-${at}` }))
+    const nodes = await world.asAgent(two(), 'POST', '/api/proxmox/node', { px_cluster_id: px, items })
+    expect(nodes.status).toBe(409)
+  })
+
   it('is bounded, and what is odd in it becomes nothing', async () => {
     await world.node(one(), px)
     const send = (body: unknown) => world.asAgent(one(), 'POST', '/api/proxmox/lxc', body)
