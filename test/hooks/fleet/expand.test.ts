@@ -1,15 +1,19 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { BadRequest } from '../../../core/errors.ts'
 import { systemCaller } from '../../../core/records/actor.ts'
 import { DUE, type FleetWorld, startFleet } from './world.ts'
 
 let world: FleetWorld
 let user: string
-beforeEach(async () => {
+let other: string
+beforeAll(async () => {
   world = await startFleet()
   user = await world.user('fleet@example.com')
+  other = await world.user('other@example.com')
 })
-afterEach(() => world.engine[Symbol.asyncDispose]())
+afterAll(() => world.engine[Symbol.asyncDispose]())
+afterEach(() => world.clear())
 
 const blackout = (from: string, to: string, name = 'freeze') =>
   world.app.records.create('blackouts', { body: { user_id: user, name, from, to } }, systemCaller)
@@ -49,7 +53,6 @@ test('each agent that matches gets one operation, whose window begins with the d
 })
 
 test('without a filter it is all of the owner, and of nobody else', async () => {
-  const other = await world.user('other@example.com')
   const mine = await world.hosts(user, 2)
   await world.hosts(other, 2)
   const { id } = await world.schedule(user)
@@ -179,6 +182,24 @@ test('switching it off withdraws what nobody has taken, and ends what is under w
   await expect(world.claim(others[0] as (typeof states)[number])).rejects.toThrow('cancelled')
 })
 
+test('switched off while a run is under way, nothing of it is left to be taken', async () => {
+  await world.hosts(user, 150)
+  for (const delay of [0, 5, 15, 30, 60, 100]) {
+    const { id } = await world.schedule(user, { cron_expression: '* * * * *' })
+    world.time.forward(60)
+    await world.fire()
+    const off = async () => {
+      await wait(delay)
+      await world.app.records.update('fleet_schedules', id, { body: { is_active: false } }, systemCaller)
+    }
+    await Promise.all([world.expand(), off()])
+    await world.app.settled()
+    await world.expand()
+    expect((await world.run(id)).status).toBe('done')
+    expect(await world.operations(`"fleet_schedule_id" = $1 and "status" <> 'cancelled'`, [id])).toEqual([])
+  }
+})
+
 test('deleting it withdraws, too, and its runs are gone', async () => {
   await world.hosts(user, 2)
   const { id } = await world.schedule(user)
@@ -221,7 +242,6 @@ test('a filter that no longer means anything is a failure, not everybody', async
 })
 
 test('what is fired for one user is not given to a host that is another one’s by now', async () => {
-  const other = await world.user('other@example.com')
   const [moved] = await world.hosts(user, 1)
   await world.schedule(user)
   await world.fire()

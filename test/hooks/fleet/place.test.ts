@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { PatchOperation } from '../../../collections/patch-operations.ts'
 import { Conflict } from '../../../core/errors.ts'
 import { systemCaller } from '../../../core/records/actor.ts'
@@ -6,11 +6,12 @@ import { type FleetWorld, startFleet } from './world.ts'
 
 let world: FleetWorld
 let user: string
-beforeEach(async () => {
+beforeAll(async () => {
   world = await startFleet()
   user = await world.user('fleet@example.com')
 })
-afterEach(() => world.engine[Symbol.asyncDispose]())
+afterAll(() => world.engine[Symbol.asyncDispose]())
+afterEach(() => world.clear())
 
 /** The operations of one due time, of which so many may run at once. */
 async function made(count: number, body: Record<string, unknown>): Promise<PatchOperation[]> {

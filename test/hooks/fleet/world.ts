@@ -18,6 +18,8 @@ type Fields = Record<string, unknown>
 
 const HOST = { status: 'active', platform_family: 'debian', package_manager: 'apt', os_version: '12' }
 
+const MADE = ['patch_operations', 'operation_locks', 'fleet_runs', 'fleet_schedules', 'blackouts']
+
 export const START = '2026-03-01T02:00:00.000Z'
 /** The due time of a schedule that `schedule()` makes. */
 export const DUE = '2026-03-01 03:00:00.000Z'
@@ -27,6 +29,8 @@ export type FleetWorld = {
   engine: Engine
   app: App
   time: ReturnType<typeof testClock>
+  /** As it was at the start, but for its users. */
+  clear(): Promise<void>
   /** A new user's id. */
   user(email: string): Promise<string>
   /** The ids of so many new hosts, in order; `fields` are columns of `agents`. */
@@ -72,6 +76,11 @@ export async function startFleet(): Promise<FleetWorld> {
     engine,
     app,
     time,
+    async clear() {
+      await app.settled()
+      for (const table of [...MADE, 'agents']) await app.database.run(`delete from "${table}"`)
+      time.forward((Date.parse(START) - time.clock().getTime()) / 1000)
+    },
     async user(email) {
       const body = { email, password: 'correct horse', passwordConfirm: 'correct horse' }
       return (await app.records.create('users', { body }, systemCaller)).id
