@@ -7,6 +7,7 @@ import { Forbidden, NotFound } from '../core/errors.ts'
 import type { WriteEvent } from '../core/hooks.ts'
 import { callerFrom, isSuperuser } from '../core/records/actor.ts'
 import { findOne, readById } from '../core/records/read.ts'
+import { refuseUnreadable } from './unreadable.ts'
 
 export type Container = RecordOf<typeof proxmoxLxc>
 type Owned = { user_id: string; agent_id: string; lxc_id?: string }
@@ -16,12 +17,12 @@ type Owned = { user_id: string; agent_id: string; lxc_id?: string }
  * is answered like one that does not exist, on create and on every later change of either. What is about a container
  * goes to the agent of the node that it runs on now, also where it names the one of another node of that cluster.
  */
-export async function claimTarget<R extends Owned>({
-  database,
-  caller,
-  record,
-}: WriteEvent<R>): Promise<{ agent?: Agent; container?: Container }> {
+export async function claimTarget<R extends Owned>(
+  event: WriteEvent<R>,
+): Promise<{ agent?: Agent; container?: Container }> {
+  const { database, caller, record } = event
   refuseAgents(caller)
+  refuseUnreadable(event, ['lxc_id'])
   // An absent agent is a blank field, which validation reports.
   if (record.agent_id === '') return {}
   const agent = await readById(database, agents, record.agent_id)

@@ -18,12 +18,17 @@ export function settleReboots(steady?: () => number): Job {
     async run(app) {
       const now = app.clock()
       const since = time.since(app, now)
-      try {
-        for (const id of await decided(app, now, since)) await settleReboot(app, id, { since })
-      } catch (error) {
+      const ended = await decided(app, now, since).catch((error: unknown) => {
         time.broken(app)
         throw error
-      }
+      })
+      for (const id of ended)
+        await settleReboot(app, id, { since }).catch((error: unknown) =>
+          app.log.error(
+            { err: error, reboot: id },
+            'A reboot could not be ended; the next sweep tries again.',
+          ),
+        )
     },
   }
 }

@@ -30,7 +30,7 @@ export async function request(event: WriteEvent<PatchOperation>, write: () => Pr
   await refuseWhileRebooting(event, agent, container)
   clearComputed(record)
   if (event.caller.act === 'schedule') applySchedule(event)
-  refuseUnreadable(event, ['lxc_id', 'not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
+  refuseUnreadable(event, ['not_before', 'not_after', 'security_only', 'snapshot', 'start_stopped'])
   await settleContainer(event, container)
   const [platform, kept] = await Promise.all([
     platformOf(database, agent, container),

@@ -6,7 +6,6 @@ import { formatTime } from '../../core/time.ts'
 import { explainLock, takeLock, targetOf } from '../operations/lock.ts'
 import { refuseOwnId } from '../operations/own-id.ts'
 import { claimTarget } from '../ownership.ts'
-import { refuseUnreadable } from '../unreadable.ts'
 import { nameOnTarget } from './exclude.ts'
 import { followOperation } from './follow-operation.ts'
 
@@ -18,7 +17,6 @@ type Reboot = WriteEvent<RebootOperation>
  */
 export async function request(event: Reboot, write: () => Promise<void>): Promise<void> {
   const { app, record, now } = event
-  refuseUnreadable(event, ['lxc_id'])
   refuseOwnId(event)
   const { agent, container } = await claimTarget(event)
   if (!agent) return write()

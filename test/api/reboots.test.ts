@@ -171,6 +171,15 @@ describe('asking for a reboot', () => {
         expect(refused.status, JSON.stringify(lxc_id)).toBe(400)
         expect(refused.body.data).toHaveProperty('lxc_id')
         expect((await host.patch({ lxc_id })).status).toBe(400)
+        for (const [collection, body] of Object.entries({
+          patch_schedules: { cron_expression: '0 3 * * *' },
+          reboot_schedules: { cron_expression: '0 3 * * *' },
+          package_exceptions: { package_name: 'nginx' },
+        })) {
+          const wrong = { agent_id: host.agent.id, lxc_id, ...body }
+          const schedule = await host.call('POST', records(collection), await host.owner(), wrong)
+          expect([schedule.status, Object.keys(schedule.body.data ?? {})]).toEqual([400, ['lxc_id']])
+        }
       }
       expect((await host.ask({ reason: 'x'.repeat(2001) })).body.data).toHaveProperty('reason')
       expect((await host.ask({ agent_id: '' })).body.data).toHaveProperty('agent_id')
