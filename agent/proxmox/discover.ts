@@ -20,6 +20,7 @@ type Place = { node: string; cluster: string | undefined }
 export const openDiscover = (context: Discovering, proxmox: ProxmoxHost, root: string) => {
   const { transport, log } = context
   const looks = openLooks(context)
+  const partial = new Set<GuestType>()
   const version = remembered<string>('The version of Proxmox', log, VERSION_MS)
   const report = (kind: string, body: Record<string, unknown>) =>
     transport.request('POST', `/api/proxmox/${kind}`, body)
@@ -46,21 +47,27 @@ export const openDiscover = (context: Discovering, proxmox: ProxmoxHost, root: s
     const told = new Set(rows.map(({ vmid }) => vmid))
     const here = configured(root, node, type)
     const complete = dropped === 0 && here !== undefined && here.every((vmid) => told.has(vmid))
-    if (!complete) log.warn(`pvesh did not tell of all guests (${type}); none is taken for gone.`, { node })
+    // Once: it may stay so for long, as with a configuration that Proxmox cannot read.
+    if (!complete && !partial.has(type))
+      log.warn('pvesh does not tell of all guests; none is taken for gone.', { node, type })
+    partial[complete ? 'delete' : 'add'](type)
     // What is there to be copied is no guest.
     return { guests: rows.filter(({ template }) => !template), complete }
   }
 
-  const reportLxc = async (place: Place): Promise<void> => {
+  const tellLxc = async (place: Place): Promise<GuestRow[]> => {
     const { guests, complete } = await list(place.node, 'lxc')
-    const item = (row: GuestRow) => {
+    const items = guests.map((row) => {
       const { ostype = '' } = guestConfig(root, place.node, 'lxc', row.vmid)
       return lxcBody(row, place.node, ostype, looks.of(row))
-    }
-    const send = () => report('lxc', listBody(place, complete, guests.map(item)))
-    // Looking into all of them takes its time, and what is known by then need not wait for it.
-    await send()
-    if (await looks.into(guests)) await send()
+    })
+    await report('lxc', listBody(place, complete, items))
+    return guests
+  }
+
+  /** What is known at once is told at once. Looking into all takes its time, in which some may have gone elsewhere. */
+  const reportLxc = async (place: Place): Promise<void> => {
+    if (await looks.into(await tellLxc(place))) await tellLxc(place)
   }
 
   const reportQemu = async (place: Place): Promise<void> => {

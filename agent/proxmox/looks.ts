@@ -12,35 +12,41 @@ const SAME_START_MS = 60_000
 /** Each look is a process of Perl on the host. */
 const AT_ONCE = 2
 
-type Looked = { startedAt: number; until: number; platform: Platform | undefined }
+type Looked = { name: string; startedAt: number; until: number; platform: Platform | undefined }
 
 /** What was seen inside containers, remembered until they are restarted or a day has passed. */
 export const openLooks = (context: Pick<Context, 'proxmox' | 'timings' | 'log' | 'stop'>) => {
   const seen = new Map<number, Looked>()
   const startOf = ({ uptime }: GuestRow) => Date.now() - uptime * 1000
 
+  /** A number is given away again; whoever has it then has another name, or is looked into again. */
+  const namesake = ({ vmid, name }: GuestRow): Looked | undefined => {
+    const looked = seen.get(vmid)
+    return looked?.name === name ? looked : undefined
+  }
+
   const known = (guest: GuestRow): Looked | undefined => {
-    const looked = seen.get(guest.vmid)
+    const looked = namesake(guest)
     const isSame = looked && Math.abs(looked.startedAt - startOf(guest)) < SAME_START_MS
     return isSame && Date.now() < looked.until ? looked : undefined
   }
 
   const look = async (guest: GuestRow) => {
-    const { vmid } = guest
+    const { vmid, name } = guest
     const startedAt = startOf(guest)
     try {
       const platform = await containerPlatform(context, vmid)
-      seen.set(vmid, { startedAt, until: Date.now() + DAY_MS, platform })
+      seen.set(vmid, { name, startedAt, until: Date.now() + DAY_MS, platform })
     } catch (error) {
-      const { platform } = seen.get(vmid) ?? {}
-      seen.set(vmid, { startedAt, until: Date.now() + RETRY_MS, platform })
+      const platform = namesake(guest)?.platform
+      seen.set(vmid, { name, startedAt, until: Date.now() + RETRY_MS, platform })
       context.log.warn('A container could not be looked into.', { vmid, reason: reasonOf(error) })
     }
   }
 
   return {
     /** What was last seen; undefined for one that nobody could look into, and for another that got its number. */
-    of: ({ vmid }: GuestRow): Platform | undefined => seen.get(vmid)?.platform,
+    of: (guest: GuestRow): Platform | undefined => namesake(guest)?.platform,
 
     /** Looks into those of which nothing is known any more. True where that was any. */
     async into(guests: readonly GuestRow[]): Promise<boolean> {

@@ -29,7 +29,9 @@ export function discoverer(
     ...real,
     async request(method, path, body = {}) {
       const answer = to ? await real.request(method, path, body) : { data: {}, serverNow: undefined }
-      told.push({ kind: path.replace('/api/proxmox/', ''), body: JSON.parse(JSON.stringify(body)) as Body })
+      const kind = path.replace('/api/proxmox/', '')
+      told.push({ kind, body: JSON.parse(JSON.stringify(body)) as Body })
+      it.onReport(kind)
       return answer
     },
   }
@@ -39,9 +41,10 @@ export function discoverer(
   }
   const context = { transport, timings, log, stop: stop.signal, proxmox }
   const discover = openDiscover(context, proxmox, root)
-  return {
-    root,
+  const it = {
     context,
+    /** Called after a report was taken. */
+    onReport: (_kind: string): void => undefined,
     warnings,
     stop,
     readGuest: guestReader(proxmox, root),
@@ -60,6 +63,7 @@ export function discoverer(
       }
     },
   }
+  return it
 }
 
 const line = (name: string, value: string) => `${name}="${value}"\n`

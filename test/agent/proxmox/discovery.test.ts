@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { parseConfig } from '../../../agent/proxmox/cluster-files.ts'
 import { detectProxmox } from '../../../agent/proxmox/detect.ts'
 import { isRoot } from '../../support/hosts/box.ts'
 import { openCluster } from '../../support/proxmox/cluster.ts'
@@ -212,6 +213,18 @@ test('a container is looked into once, and again when it was restarted', async (
   expect(looks()).toBe(2)
 })
 
+test('what has moved on while a container was looked into is not told of again', async () => {
+  await using cluster = await openCluster({ nodes: ['pve1', 'pve2'] })
+  cluster.guest({ vmid: 101, node: 'pve1', answers: debian })
+  cluster.guest({ vmid: 102, node: 'pve1', status: 'stopped' })
+  const agent = discoverer(cluster, 'pve1')
+  agent.onReport = (kind) => {
+    if (kind === 'lxc' && cluster.state().guests[1]?.node === 'pve1') cluster.migrate(102, 'pve2')
+  }
+  const { lxc } = await agent.once()
+  expect(lxc?.items?.map(({ vmid }) => vmid)).toEqual([101])
+})
+
 test('stopped containers, and those that somebody works on, are not touched', async () => {
   await using cluster = await openCluster()
   cluster.guest({ vmid: 101, node: 'pve1', status: 'stopped' })
@@ -257,6 +270,23 @@ test('a container of another number, or none at all, is nothing that was seen be
   expect((await agent.once()).lxc).toMatchObject({ items: [], complete: true })
   cluster.guest({ vmid: 101, node: 'pve1', ostype: 'alpine', status: 'stopped' })
   expect((await agent.once()).lxc?.items?.[0]).not.toHaveProperty('platform_family')
+
+  // Between two discoveries.
+  cluster.guest({ vmid: 102, node: 'pve1', answers: debian })
+  expect((await agent.once()).lxc?.items?.[1]).toHaveProperty('platform_family')
+  cluster.destroy(102)
+  cluster.guest({ vmid: 102, node: 'pve1', name: 'other', status: 'stopped' })
+  expect((await agent.once()).lxc?.items?.[1]).not.toHaveProperty('platform_family')
+})
+
+test('a configuration is what it is now, not as it was for a snapshot, or is to be', () => {
+  const text =
+    '#ostype: no\narch: amd64\nostype:  debian \nparent: x\n\n[x]\nostype: alpine\nlock: snapshot\n'
+  expect(parseConfig(text)).toEqual({ arch: 'amd64', ostype: 'debian', parent: 'x' })
+  expect(parseConfig('boot: order=scsi0;net0\n[PENDING]\nboot: none\n')).toEqual({
+    boot: 'order=scsi0;net0',
+  })
+  expect(parseConfig('')).toEqual({})
 })
 
 test.each([
