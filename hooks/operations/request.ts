@@ -23,8 +23,8 @@ const NAME_LENGTH_MAX = 255
 /** A user asks for an operation: everything an agent needs to carry it out is decided and written here. */
 export async function request(event: WriteEvent<PatchOperation>, write: () => Promise<void>): Promise<void> {
   const { app, database, record, now } = event
-  refuseOwnId(event)
   const { agent, container } = await claimTarget(event)
+  refuseOwnId(event)
   if (!agent) return write()
   refuseBarred(agent, record.mode)
   await refuseWhileRebooting(event, agent, container)

@@ -17,8 +17,8 @@ type Reboot = WriteEvent<RebootOperation>
  */
 export async function request(event: Reboot, write: () => Promise<void>): Promise<void> {
   const { app, record, now } = event
-  refuseOwnId(event)
   const { agent, container } = await claimTarget(event)
+  refuseOwnId(event)
   if (!agent) return write()
   if (container?.status === 'removed')
     throw new Conflict(`Container ${container.vmid} is gone; there is nothing to restart.`)

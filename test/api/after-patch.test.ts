@@ -186,6 +186,22 @@ describe('a restart that is wanted', () => {
     expect((await host.host()).pending_reboot_id).toBe('')
   })
 
+  it('is asked for by nothing that does not want one', async () => {
+    const id = await wanted()
+    for (const state of ['', 'done', 'skipped']) {
+      await host.app.database.run(`update "patch_operations" set "after_patch_state" = $1 where "id" = $2`, [
+        state,
+        id,
+      ])
+      const body = { id: 'afterpatchreboo', agent_id: host.agent.id, operation_id: id }
+      await expect(host.make('after-patch', body)).rejects.toThrow('asks for no restart')
+      await followUp(host.app, id)
+    }
+    const nothing = { agent_id: host.agent.id, operation_id: 'aaaaaaaaaaaaaaa' }
+    await expect(host.make('after-patch', nothing)).rejects.toThrow()
+    expect(await reboots()).toEqual([])
+  })
+
   it('waits while something else is unfinished on the target', async () => {
     const id = await wanted()
     const lxc_id = await host.container()

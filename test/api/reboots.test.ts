@@ -102,6 +102,7 @@ describe('asking for a reboot', () => {
       const refused = await host.ask({}, agent)
       expect(refused.status).toBe(403)
       expect(refused.body.error).toBe(refused.body.message)
+      expect((await host.ask({ id: 'abcdefghijklmno' }, agent)).status).toBe(403)
       expect((await host.call('POST', records('reboot_operations'), agent, body)).status).toBe(403)
       const requests = [{ method: 'POST', url: records('reboot_operations'), body }]
       const batch = await host.call('POST', '/api/batch', agent, { requests })
@@ -181,6 +182,7 @@ describe('asking for a reboot', () => {
           expect([schedule.status, Object.keys(schedule.body.data ?? {})]).toEqual([400, ['lxc_id']])
         }
       }
+      expect((await host.ask({ id: 'abcdefghijklmno' })).body.data).toHaveProperty('id')
       expect((await host.ask({ reason: 'x'.repeat(2001) })).body.data).toHaveProperty('reason')
       expect((await host.ask({ agent_id: '' })).body.data).toHaveProperty('agent_id')
     })
