@@ -71,13 +71,22 @@ function patternOf(expression: CronExpression, everyHour: boolean): Pattern {
     expression.reset(new Date(clock))
     return expression
   }
+  // Many schedules have the same expression, and what is rare is asked for long before it comes; cron-parser
+  // walks there day by day. Nothing lies between `start` and `next`, nor between `last` and `end`.
+  let [start, next, last, end] = [0, 0, 0, -1]
   return {
     everyHour,
-    after: (clock) => from(clock).next().getTime(),
-    upTo: (clock) =>
-      from(clock + 1)
-        .prev()
-        .getTime(),
+    after: (clock) => {
+      if (clock < start || clock >= next) [start, next] = [clock, from(clock).next().getTime()]
+      return next
+    },
+    upTo: (clock) => {
+      if (clock < last || clock > end) {
+        const before = from(clock + 1).prev()
+        ;[last, end] = [before.getTime(), clock]
+      }
+      return last
+    },
   }
 }
 
