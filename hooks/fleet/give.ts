@@ -53,11 +53,11 @@ export async function giveTogether(
       ids,
     ]),
   ])
-  const busy = new Set(held.map(({ agent_id }) => agent_id))
+  const busy = new Set(held.map(({ target }) => target))
   const skips = await Promise.allSettled(
     agents.map(async (agent) => {
       if (agent.status !== 'active') return barred(agent)
-      if (!busy.has(agent.id)) await create(app, transaction, gift, agent)
+      if (!busy.has(targetOf({ agent_id: agent.id }))) await create(app, transaction, gift, agent)
       return undefined
     }),
   )
@@ -67,7 +67,7 @@ export async function giveTogether(
     return sentenceOf(result.reason)
   })
   for (const [at, agent] of agents.entries())
-    if (busy.has(agent.id)) told[at] = await give(app, transaction, gift, agent)
+    if (busy.has(targetOf({ agent_id: agent.id }))) told[at] = await give(app, transaction, gift, agent)
   return told
 }
 

@@ -10,7 +10,7 @@ import { columnsOf, findAll } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
 
 type Locked<R> = { record: R; version: string }
-/** A run and its schedule, for one transaction: whoever changes either waits until it has committed. */
+/** A run that is this transaction's until it has committed, and its schedule. */
 export type LockedRun = { run: Locked<FleetRun>; schedule: Locked<FleetSchedule> }
 export type Progress = Pick<FleetRun, 'reached' | 'created_operations' | 'skipped_agents' | 'last_skip'>
 
@@ -31,7 +31,7 @@ export async function lockRun(
   { id, reached, fleet_schedule_id }: Pick<FleetRun, 'id' | 'reached' | 'fleet_schedule_id'>,
   ends: boolean,
 ): Promise<LockedRun | undefined> {
-  const lock = ends ? 'for update' : 'for share'
+  const lock = ends ? 'for update' : ''
   const where = `"id" = $1 and "reached" = $2 and "status" = 'expanding' for update skip locked`
   // They are carried out in this order, which is that of a schedule's deletion.
   const [schedule, run] = await Promise.all([
@@ -84,7 +84,10 @@ export async function endRun(
   await amend(app, transaction, fleetSchedules, schedule, said, systemCaller)
 }
 
-/** Ends what a schedule that was switched off has under way. */
+/**
+ * Ends what a schedule that was switched off has under way. It waits for a batch that is being made; so whatever is
+ * withdrawn after this is all there is.
+ */
 export async function endRunsOf(app: App, schedule: string, why: string): Promise<void> {
   const open = await findAll(app.database, fleetRuns, `"fleet_schedule_id" = $1 and "status" = 'expanding'`, [
     schedule,

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { BadRequest } from '../../../core/errors.ts'
+import { idFor } from '../../../core/id.ts'
 import { systemCaller } from '../../../core/records/actor.ts'
+import { expandBatch } from '../../../hooks/fleet/expand-batch.ts'
 import { DUE, type FleetWorld, startFleet } from './world.ts'
 
 let world: FleetWorld
@@ -101,6 +103,37 @@ test('several servers at once make no more than one', async () => {
   await world.expand()
   expect((await world.operations()).map(({ agent_id }) => agent_id)).toEqual(hosts)
   expect(await world.run(id)).toMatchObject({ status: 'done', created_operations: 120, skipped_agents: 0 })
+})
+
+test('who has looked up agents that had their turn meanwhile gives them nothing', async () => {
+  const hosts = await world.hosts(user, 3)
+  const { id } = await world.schedule(user)
+  await world.fire()
+  const run = await world.run(id)
+  const agents = hosts.map((host) => ({ id: host, hostname: host, status: 'active' as const }))
+  const moved = await expandBatch(world.app, { run, agents: agents.slice(0, 2), ends: false })
+  expect(moved?.reached).toBe(hosts[1])
+  expect(await expandBatch(world.app, { run, agents, ends: true })).toBeUndefined()
+  expect(await world.run(id)).toMatchObject({ status: 'expanding', created_operations: 2, skipped_agents: 0 })
+  await world.expand()
+  expect(await world.run(id)).toMatchObject({ status: 'done', created_operations: 3, skipped_agents: 0 })
+})
+
+test('one that fails in the database takes no others with it', async () => {
+  const hosts = await world.hosts(user, 3)
+  const { id } = await world.schedule(user)
+  await world.fire()
+  const taken = idFor(id, DUE, hosts[1] as string)
+  await world.app.database.run(
+    `insert into "patch_operations" ("id", "user_id", "agent_id", "mode", "status") values ($1, $2, $3, 'apply', 'failed')`,
+    [taken, user, hosts[1]],
+  )
+  await world.expand()
+  expect((await world.operations(`"status" = 'pending'`)).map(({ agent_id }) => agent_id)).toEqual([
+    hosts[0],
+    hosts[2],
+  ])
+  expect(await world.run(id)).toMatchObject({ status: 'done', created_operations: 2, skipped_agents: 1 })
 })
 
 test('a due time that is over when the run comes to it makes nothing, and the rest is counted', async () => {

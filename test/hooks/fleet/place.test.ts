@@ -143,6 +143,17 @@ test('without a limit no place is taken, and a smaller one holds from the next c
   expect(await refusalOf(world.claim(operations[5] as PatchOperation))).toBeInstanceOf(Conflict)
 })
 
+test('places above a limit that was lowered count as well', async () => {
+  const [first, second] = (await made(2, { max_running: 9 })) as [PatchOperation, PatchOperation]
+  const schedule = first.fleet_schedule_id
+  await world.claim(first)
+  await world.app.database.run(`update "operation_locks" set "target" = $1 where "target" like 'fleet:%'`, [
+    `fleet:${schedule}:${first.scheduled_for}/7`,
+  ])
+  await world.app.records.update('fleet_schedules', schedule, { body: { max_running: 1 } }, systemCaller)
+  expect((await refusalOf(world.claim(second)))?.message).toMatch(/^1 operations/)
+})
+
 test('what a person orders needs no place', async () => {
   const [first] = (await made(1, { max_running: 1 })) as [PatchOperation]
   await world.claim(first)
