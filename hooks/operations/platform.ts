@@ -17,7 +17,9 @@ export async function platformOf(database: Executor, agent: Agent, container?: C
       manager: agent.package_manager,
     }
   const { os_version: osVersion, package_manager: manager } = container
-  if (container.platform_family) return { family: container.platform_family, osVersion, manager }
+  // What is unknown although somebody has looked inside stays so.
+  const isKnown = osVersion !== '' || container.platform_family !== 'unknown'
+  if (container.platform_family && isKnown) return { family: container.platform_family, osVersion, manager }
   const known = await findOne(database, lxcOsMap, '"ostype" = $1', [container.ostype])
   return { family: known?.platform_family ?? 'unknown', osVersion, manager }
 }

@@ -22,7 +22,7 @@ export const lxc: GuestKind<FoundLxc> = {
     const known = stored as Lxc | undefined
     const ostype = item.ostype || known?.ostype || ''
     return {
-      ...{ name: item.name, status: item.status, ostype },
+      ...{ name: item.name || (known?.name ?? ''), status: item.status, ostype },
       lxc_id: item.lxc_id || `lxc/${item.vmid}`,
       ...platformOf(item, known?.ostype === ostype ? known : undefined, families.get(ostype)),
     }
@@ -42,7 +42,8 @@ function platformOf(item: FoundLxc, known: Lxc | undefined, configured: string |
       package_manager: item.package_manager,
     }
   const wasSeen = known && (known.os_version !== '' || known.package_manager !== '')
-  if (wasSeen) return {}
+  // Whoever leaves out what it is made of says nothing about that.
+  if (wasSeen || (known && item.ostype === '')) return {}
   const { os_version, package_manager } = item
   return { platform_family: configured ?? 'unknown', os_version, package_manager }
 }
@@ -50,8 +51,9 @@ function platformOf(item: FoundLxc, known: Lxc | undefined, configured: string |
 export const qemu: GuestKind<FoundQemu> = {
   collection: proxmoxQemu,
   read: readQemu,
-  facts: ({ name, status, ostype, vmgenid, kvm, boot, cpu, host_cpu }) => ({
-    ...{ name, status, ostype, vmgenid, kvm, boot },
-    host_cpu: host_cpu || cpu,
+  facts: ({ name, status, ostype, vmgenid, kvm, boot, cpu, host_cpu }, known) => ({
+    ...{ name: name || (known?.name ?? ''), status },
+    // A short report is about how it is, not about what it is.
+    ...((ostype || vmgenid || !known) && { ostype, vmgenid, kvm, boot, host_cpu: host_cpu || cpu }),
   }),
 }

@@ -15,7 +15,7 @@ import { touchGuests, writeGuests } from './write-guests.ts'
 type Facts = Record<string, unknown>
 
 /** Written in one transaction, which others of the cluster wait for. */
-const CHUNK = 200
+const CHUNK = 50
 
 /**
  * Stores what an agent says of guests. Where nothing has changed but the time that is one statement; what has changed
@@ -34,7 +34,7 @@ export async function storeGuests<T extends FoundLxc | FoundQemu, R>(
   )
   const plan = async (on: Executor, part: Report<T>, all: Report<T>): Promise<[Reporter, GuestPlan]> => {
     const reporter = await reporterOf(on, agent, report.cluster, now)
-    const known = await guestsOf(on, kind, reporter, all)
+    const known = await guestsOf(on, kind, reporter, part.isComplete ? all : part)
     return [reporter, planGuests(kind, reporter, part, all, known, families)]
   }
   const [reporter, first] = await plan(database, report, report)

@@ -333,6 +333,25 @@ describe('a container whose record is deleted', () => {
   })
 })
 
+it('is patched as its ostype is mapped at that moment, unless somebody has seen what it is', async () => {
+  await world.guests(one, px, [
+    { vmid: 110, ostype: 'gentoo' },
+    { vmid: 111, ostype: 'gentoo', platform_family: 'unknown', os_version: '2.15' },
+  ])
+  const ask = async (vmid: number) => {
+    const { id } = await world.row('proxmox_lxc', '"agent_id" = $1 and "vmid" = $2', one.id, vmid)
+    return world.apply(owner, { agent_id: one.id, lxc_id: id })
+  }
+  expect((await ask(110)).status).toBe(404)
+  const root = await world.server.superuser()
+  const mapped = await world.row('lxc_os_map', `"ostype" = 'gentoo'`)
+  await world.server.call('PATCH', records('lxc_os_map', mapped.id), {
+    ...{ token: root.token, body: { platform_family: 'suse' } },
+  })
+  expect((await ask(110)).status).toBe(201)
+  expect((await ask(111)).status).toBe(404)
+})
+
 it('what discovery has not placed on a node can be patched all the same', async () => {
   const lxc_id = await addContainer(world.server, owner, one.id)
   expect((await world.apply(owner, { agent_id: one.id, lxc_id })).status).toBe(201)
