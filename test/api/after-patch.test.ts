@@ -88,6 +88,18 @@ describe('an update that succeeded', () => {
       expect(await reboots()).toHaveLength(wanted ? 1 : 0)
     })
 
+  it('is not followed by one that was made as a dry run, whatever it asks for', async () => {
+    const id = await host.operation({ mode: 'dry-run' })
+    await host.app.database.run(`update "patch_operations" set "after_patch" = 'always' where "id" = $1`, [
+      id,
+    ])
+    await host.claim(id)
+    await host.run.report(id, { exit_code: '0' }, result({ dry_run: true }))
+    await host.app.settled()
+    expect(await stateOf(id)).toEqual(['', ''])
+    expect(await reboots()).toEqual([])
+  })
+
   it('knows of a host what its script could not', async () => {
     await host.app.database.run('update "agents" set "reboot_required" = true where "id" = $1', [
       host.agent.id,
