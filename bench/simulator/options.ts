@@ -7,6 +7,7 @@ export const USAGE = `npm run sim -- [OPTIONS]
 
   --agents N             how many (default 1000)
   --scenario NAME        patch: one operation for each agent, as fast as the server takes them (default)
+                         schedule: every agent has a schedule, all due in the same minute
                          steady: a few operations each second, for --seconds
                          idle: streams and heartbeats alone, for --seconds
                          reconnect: the server is killed and started again while operations run
@@ -35,7 +36,7 @@ const count = z.coerce.number().int().positive()
 const Options = z
   .strictObject({
     agents: count.max(100_000).default(1000),
-    scenario: z.enum(['patch', 'steady', 'idle', 'reconnect']).default('patch'),
+    scenario: z.enum(['patch', 'schedule', 'steady', 'idle', 'reconnect']).default('patch'),
     chaos: z.boolean().default(false),
     seed: z.coerce.number().int().nonnegative().default(1),
     mode: z.enum(['apply', 'dry-run']).default('apply'),

@@ -23,6 +23,8 @@ export type Owner = {
   enrolmentToken(name: string, uses: number): Promise<{ id: string; token: string }>
   /** Orders one operation from each agent. `batch` > 1: so many in one request. Resolves with their ids. */
   order(agents: readonly string[], mode: string, batch: number): Promise<string[]>
+  /** Gives each agent a schedule: `cron`, in UTC. `batch` as for orders. */
+  schedule(agents: readonly string[], mode: string, cron: string, batch: number): Promise<string[]>
   /** Whether the server takes several requests in one. */
   hasBatch(): Promise<boolean>
   /** All operations since a moment of the server's clock, oldest first. */
@@ -40,22 +42,20 @@ export function openOwner(url: string, token: string): Owner {
       throw new SimulatorError(`${method} ${path} was answered with ${response.status}: ${text}`)
     return schema.parse(text === '' ? undefined : JSON.parse(text))
   }
-  const order: Owner['order'] = async (agents, mode, batch) => {
-    if (batch <= 1 || agents.length === 1)
-      return Promise.all(
-        agents.map(async (agent_id) => (await call(Created, 'POST', '/api/patches', { agent_id, mode })).id),
-      )
-    const path = '/api/collections/patch_operations/records'
-    const requests = agents.map((agent_id) => ({ method: 'POST', url: path, body: { agent_id, mode } }))
+  const create = async (collection: string, bodies: readonly object[], batch: number): Promise<string[]> => {
+    const path = `/api/collections/${collection}/records`
+    if (batch <= 1 || bodies.length === 1)
+      return Promise.all(bodies.map(async (body) => (await call(Created, 'POST', path, body)).id))
+    const requests = bodies.map((body) => ({ method: 'POST', url: path, body }))
     try {
       return (await call(Batch, 'POST', '/api/batch', { requests })).map(({ body }) => body.id)
     } catch (error) {
       // All of it or nothing is done: a server that is too busy to end a batch in time is asked for less.
       if (!(error instanceof SimulatorError) || !error.message.includes('took longer')) throw error
-      const half = Math.ceil(agents.length / 2)
+      const half = Math.ceil(bodies.length / 2)
       return [
-        ...(await order(agents.slice(0, half), mode, half)),
-        ...(await order(agents.slice(half), mode, half)),
+        ...(await create(collection, bodies.slice(0, half), half)),
+        ...(await create(collection, bodies.slice(half), half)),
       ]
     }
   }
@@ -66,7 +66,18 @@ export function openOwner(url: string, token: string): Owner {
       const made = z.object({ id: z.string(), token: z.string() })
       return call(made, 'POST', '/api/collections/enrolment_tokens/records', body)
     },
-    order,
+    order: (agents, mode, batch) =>
+      create(
+        'patch_operations',
+        agents.map((agent_id) => ({ agent_id, mode })),
+        batch,
+      ),
+    schedule: (agents, mode, cron_expression, batch) =>
+      create(
+        'patch_schedules',
+        agents.map((agent_id) => ({ agent_id, mode, cron_expression })),
+        batch,
+      ),
     async hasBatch() {
       const response = await request(url, 'POST', '/api/batch', token, { requests: [] })
       await response.text()

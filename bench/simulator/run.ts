@@ -44,14 +44,25 @@ const SINGLE_ORDERS_AT_ONCE = 32
 const LOOK_MS = 50
 
 /** Orders one operation from each of these agents, as fast as the server takes them. */
-export async function orderFrom({ owner, ledger, options, batch, stop }: Run, ids: string[]): Promise<void> {
+export async function orderFrom(run: Run, ids: string[]): Promise<void> {
+  const { owner, ledger, options, batch } = run
+  await inBatches(run, ids, async (agents) => {
+    const asked = performance.now()
+    ledger.created(await owner.order(agents, options.mode, batch), asked)
+  })
+}
+
+/** Does something with these agents, as many at once as one request takes. */
+export async function inBatches(
+  { batch, stop }: Run,
+  ids: string[],
+  work: (agents: string[]) => Promise<void>,
+): Promise<void> {
   const requests = Array.from({ length: Math.ceil(ids.length / batch) }, (_, at) =>
     ids.slice(at * batch, (at + 1) * batch),
   )
   await forEachOf(requests, batch > 1 ? ORDERS_AT_ONCE : SINGLE_ORDERS_AT_ONCE, async (agents) => {
-    if (stop.aborted) return
-    const asked = performance.now()
-    ledger.created(await owner.order(agents, options.mode, batch), asked)
+    if (!stop.aborted) await work(agents)
   })
 }
 
