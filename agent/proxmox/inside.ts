@@ -74,11 +74,12 @@ cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -qF "${MARK}=$run" 
 exit 0
 `
 
-const HAS_BEGUN = `
+const STATE = `${FIND}
 for place in ${PLACES}; do
-  if [ -e "$place/$1/pid" ]; then echo yes; exit 0; fi
+  if [ -e "$place/$run/pid" ]; then echo begun; fi
 done
-echo no
+main && echo main
+exit 0
 `
 
 const PROBE = `
@@ -93,19 +94,10 @@ fi
 exit 0
 `
 
-const PLATFORM = `
-cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release
-printf '\\n\\0'
-for each in apt-get dnf yum pacman zypper apk; do
-  command -v "$each" >/dev/null && echo "$each"
-done
-exit 0
-`
-
 const HAS_PROGRAM = 'if command -v "$1" >/dev/null; then echo yes; else echo no; fi'
 
-/** What each takes: a program for HAS_PROGRAM, nothing for PROBE and PLATFORM, for all others the name of our folder. */
-const texts = { ENTER, LEAVE, TERM, KILL, LEFT, PROBE, PLATFORM, HAS_PROGRAM, HAS_BEGUN }
+/** What each takes: a program for HAS_PROGRAM, nothing for PROBE, for all others the name of our folder. */
+const texts = { ENTER, LEAVE, TERM, KILL, LEFT, PROBE, HAS_PROGRAM, STATE }
 
 /** The arguments of `pct` that run one of the texts. */
 export const insideArgs = (vmid: number, text: keyof typeof texts, ...args: string[]): string[] => [

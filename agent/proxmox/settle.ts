@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { sleep } from '../backoff.ts'
 import type { Context } from '../context.ts'
 import { Revoked, reasonOf } from '../errors.ts'
@@ -29,6 +30,7 @@ export const settleContainer = async (context: Context, begun: Job): Promise<Job
   at.say('=== Afterwards ===')
   await awaitStep(at)
   if (!(await isThere(at))) {
+    if (begun.process) await context.scripts.stop(begun.process, HOST_GRACE_MS)
     const gone = `${called(at.part)} is not on this node any more; what was done in it is left as it is.`
     return finish(context, at.job, explained(await judge(at), gone))
   }
@@ -80,33 +82,54 @@ export const endInside = async (at: ContainerJob, process: ProcessId, graceMs: n
 }
 const HOST_GRACE_MS = 2_000
 
-/** Stops a script that an earlier run of the agent has left. */
+/** Stops a script that has not ended, although nobody waits for it any more or pct was killed. */
 const endLeft = async (at: ContainerJob): Promise<void> => {
   const { journal, timings, log } = at.context
-  const { id, mode, state, process, stopping } = at.job
-  if (state !== 'running' || !process) return
-  // It ended by itself: what it has left in the background is none of ours.
-  if (journal.exitCode(id) !== undefined && !stopping) return
+  const { id, mode, state, process, stopping, verdict } = at.job
+  if (state !== 'running' || !process || verdict) return
+  if (journal.exitCode(id) !== undefined && !stopping) {
+    // It ended by itself: what it has left in the background is none of ours.
+    if (!(await stateOf(at)).includes('main')) return
+    at.say('pct has ended, and the script in the container has not.')
+    rmSync(journal.path(id, 'exit'), { force: true })
+  }
   log.info('What is left of a script in a container is stopped.', { id, vmid: at.part.vmid })
   at.save({}, { stopping: stopping ?? 'interrupted' })
   await endInside(at, process, mode === 'apply' ? timings.applyGraceMs : timings.graceMs)
 }
 
+/** Words: `begun`, where a script has begun there, and `main`, where it lives. `unknown` where it cannot be asked. */
+const stateOf = async ({ context, part }: ContainerJob): Promise<string[]> => {
+  try {
+    return (await askInside(context, part.vmid, 'STATE', part.folder)).split('\n')
+  } catch (error) {
+    if (!(error instanceof PctError)) throw error
+    return ['unknown']
+  }
+}
+
 /** What there is to report of the script. */
-const judge = async ({ context, job, part }: ContainerJob): Promise<Verdict> => {
+const judge = async (at: ContainerJob): Promise<Verdict> => {
+  const { context, job, part } = at
   if (job.verdict) return job.verdict
   if (job.state === 'starting') return NOT_STARTED
   const exitCode = context.journal.exitCode(job.id)
   const verdict = verdictOf(job.stopping, exitCode)
-  if (verdict.exitCode === undefined || CONTRACT.includes(verdict.exitCode)) return verdict
-  // pct itself may have failed, and then no script has begun.
-  const begun = await askInside(context, part.vmid, 'HAS_BEGUN', part.folder).catch(() => '')
-  if (begun.trim() !== 'no') return verdict
-  const said = tailOf(context.journal.path(job.id, 'stderr'), 500).trim().split('\n').at(-1)
-  return notStarted(`${called(part)}: pct exec failed with ${exitCode}: ${said} Nothing was run.`)
+  if (verdict.exitCode === undefined || verdict.exitCode === 0) return verdict
+  // It may be pct's own, which has the numbers of scripts, too, and means nothing of the kind by them.
+  const state = await stateOf(at)
+  if (state.includes('begun')) return verdict
+  const lines = tailOf(context.journal.path(job.id, 'stderr'), 500).trim().split('\n')
+  const said = lines.filter((line) => !line.startsWith('===')).at(-1)
+  const what = `pct exec ended with ${exitCode}: ${said}`
+  return state.includes('unknown')
+    ? {
+        status: 'failed',
+        outcome: 'interrupted',
+        message: `${what} Whether the script has run cannot be told.`,
+      }
+    : notStarted(`${called(part)}: ${what} Nothing was run.`)
 }
-/** What a script says by itself. */
-const CONTRACT = [0, 2, 101, 102, 103, 104, 105, 106, 107, 108, 109]
 
 /** Takes the container back where the update has failed or has harmed it, and clears up its snapshots. */
 const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdict> => {

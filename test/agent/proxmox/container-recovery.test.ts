@@ -1,0 +1,143 @@
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { isRoot } from '../../support/hosts/box.ts'
+import { openWorld, type World } from './container-world.ts'
+
+const FIVE_MINUTES = 300_000
+
+/** Kills the agent as soon as it makes this call; what then runs goes on without it, and the next run puts it right. */
+const killedAt = async (world: World, call: string, order: Record<string, unknown>, script: string) => {
+  const before = world.cluster.calls().length
+  const first = world.agent()
+  const row = world.order({ vmid: 101, script, ...order })
+  await world.called(call, before)
+  await first.stop('SIGKILL')
+  expect(world.server.result(row.id), `${call} was too late`).toBeUndefined()
+  const second = world.agent()
+  const result = await world.result(row)
+  await second.says(/The server has the result/)
+  await second.stop('SIGKILL')
+  return { row, result, log: `${call}\n${first.output}${second.output}` }
+}
+
+const SCRIPT = '#!/bin/sh\necho changed >/etc/changed\nsleep 0.5\nexit 0\n'
+const FAILING = '#!/bin/sh\necho changed >/etc/changed\nexit 104\n'
+
+describe.skipIf(!isRoot)('killed with SIGKILL', { timeout: FIVE_MINUTES }, () => {
+  test('at any step: nothing of ours is left, what we started is stopped, and it is reported', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none', status: 'stopped' })
+    const changed = join(web.root, 'etc/changed')
+    for (const [call, script] of [
+      ['pct start 101', SCRIPT],
+      ['pct snapshot 101', SCRIPT],
+      ['mkdir -m 700', SCRIPT],
+      ['pct push 101', SCRIPT],
+      ['pct exec 101 -- /usr/bin/env', SCRIPT],
+      ['rm -rf', SCRIPT],
+      ['pct shutdown 101', SCRIPT],
+      ['pct rollback 101', FAILING],
+    ] as const) {
+      rmSync(changed, { force: true })
+      const order = { snapshot: true, start_stopped: true }
+      const { row, result, log } = await killedAt(world, call, order, script)
+      expect(web.guest().status, log).toBe('stopped')
+      expect(world.left(web.root), log).toEqual([])
+      const { outcome, exit_code } = result
+      if (outcome === 'not_started' || outcome === 'rolled_back') expect(existsSync(changed), log).toBe(false)
+      else expect(exit_code, log).toBe('0')
+      if (call === 'pct rollback 101') expect(outcome, log).toBe('rolled_back')
+      if (call === 'pct start 101') expect(outcome, log).toBe('not_started')
+      // Nothing was changed where nothing was run: that snapshot has no use.
+      const there = web.guest().snapshots.some(({ name }) => name === `patchbase-${row.id}`)
+      expect(there, log).toBe(outcome !== 'not_started')
+      expect(world.server.results.filter(({ id }) => id === row.id)).toHaveLength(1)
+      web.edit((guest) => {
+        guest.snapshots = []
+      })
+    }
+  })
+
+  test('while the script runs: it is stopped inside, though pct is gone, and taken back', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const script = '#!/bin/sh\necho changed >/etc/changed\nsleep 300\n'
+    const row = world.order({ vmid: 101, snapshot: true, script })
+    await first.says(/The script runs/)
+    await expect.poll(() => existsSync(join(web.root, 'etc/changed'))).toBe(true)
+    await first.stop('SIGKILL')
+    // And what waits for it on the host, as a cautious administrator would.
+    const pct = world.cluster.calls().findLast(({ args }) => args.includes('/usr/bin/env'))
+    process.kill(pct?.pid ?? 0, 'SIGKILL')
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ status: 'failed', outcome: 'rolled_back' })
+    expect(result.error_message).toContain('did not end by itself')
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(false)
+    expect(web.guest().status).toBe('running')
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('only pct is killed: the script does not stay alone', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    await using agent = world.agent()
+    const row = world.order({ vmid: 101, script: '#!/bin/sh\ntouch /etc/changed\nsleep 300\n' })
+    await expect.poll(() => existsSync(join(web.root, 'etc/changed')), { timeout: 20_000 }).toBe(true)
+    const pct = world.cluster.calls().findLast(({ args }) => args.includes('/usr/bin/env'))
+    process.kill(pct?.pid ?? 0, 'SIGKILL')
+    const result = await world.result(row)
+    expect(result, agent.output).toMatchObject({ status: 'failed', outcome: 'interrupted' })
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('while the script runs, which then ends by itself: what it did counts', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const script =
+      '#!/bin/sh\necho changed >/etc/changed\nuntil [ -e /etc/go ]; do sleep 0.1; done\necho done\n'
+    const row = world.order({ vmid: 101, snapshot: true, script })
+    await first.says(/The script runs/)
+    await first.stop('SIGKILL')
+    await web.write('/etc/go', '')
+    await expect.poll(() => existsSync(join(world.state.folder, 'jobs', row.id, 'exit'))).toBe(true)
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ exit_code: '0', stdout_file: 'done\n' })
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(true)
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('the container was deleted meanwhile: said, and reported', async () => {
+    await using world = await openWorld()
+    await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, script: '#!/bin/sh\nsleep 300\n' })
+    await first.says(/The script runs/)
+    await first.stop('SIGKILL')
+    world.cluster.destroy(101)
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ status: 'failed' })
+    expect(result.error_message).toContain('is not on this node any more')
+  })
+
+  test('the agent is stopped in order while a script runs: the next run takes it back', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const script = '#!/bin/sh\necho changed >/etc/changed\nsleep 300\n'
+    const row = world.order({ vmid: 101, snapshot: true, script })
+    await first.says(/The script runs/)
+    await expect.poll(() => existsSync(join(web.root, 'etc/changed'))).toBe(true)
+    expect(await first.stop()).toBe(0)
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ outcome: 'rolled_back' })
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(false)
+    expect(world.left(web.root)).toEqual([])
+  })
+})
