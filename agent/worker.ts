@@ -6,8 +6,6 @@ import { Revoked, reasonOf } from './errors.ts'
 import { backoffOf } from './timings.ts'
 import type { Current, Work } from './work.ts'
 
-export type Worker = ReturnType<typeof openWorker>
-
 /** Does one piece of work at a time, whatever its kind, and rings when it is free again. */
 export const openWorker = (context: Pick<Context, 'timings' | 'log' | 'stop'>, bell: Bell) => {
   const { timings, log, stop } = context
@@ -17,6 +15,8 @@ export const openWorker = (context: Pick<Context, 'timings' | 'log' | 'stop'>, b
   const failed = new Map<string, number>()
   /** What was offered last holds more than the work under way. */
   let others = false
+  /** When the first of what was offered last, and is left alone, need not be any more. */
+  let dueAt = Number.POSITIVE_INFINITY
   let current: (Current & { done: Promise<void> }) | undefined
 
   const run = async (work: Work, halt: AbortController) => {
@@ -45,8 +45,11 @@ export const openWorker = (context: Pick<Context, 'timings' | 'log' | 'stop'>, b
 
     /** Begins with the first of `works` that need not be left alone, where nothing else is under way. */
     offer(works: readonly Work[], mayBegin: boolean) {
+      const now = performance.now()
+      const from = ({ id }: Work) => notBefore.get(id) ?? now
       const free = works.filter(({ id }) => id !== current?.id)
-      const next = free.find(({ id }) => (notBefore.get(id) ?? 0) <= performance.now())
+      const next = free.find((work) => from(work) <= now)
+      dueAt = Math.min(...free.map(from).filter((moment) => moment > now))
       others = free.some((work) => work !== next || current !== undefined)
       if (!next || current || !mayBegin || stop.aborted) return
       const halt = new AbortController()
@@ -60,11 +63,8 @@ export const openWorker = (context: Pick<Context, 'timings' | 'log' | 'stop'>, b
         for (const id of memory.keys()) if (!there.has(id) && id !== current?.id) memory.delete(id)
     },
 
-    /** Until the first work that is left alone need not be any more. */
-    dueMs(): number {
-      const later = [...notBefore.values()].filter((moment) => moment > performance.now())
-      return later.length === 0 ? Number.POSITIVE_INFINITY : Math.min(...later) - performance.now() + 1
-    },
+    /** Until `offer` should be called again for what it has left alone. */
+    dueMs: () => Math.max(0, dueAt - performance.now() + 1),
 
     /** Returns when the work under way has come to an end, which it does soon, or peacefully after a revocation. */
     async leave() {
