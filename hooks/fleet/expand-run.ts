@@ -2,7 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type FleetRun, fleetRuns } from '../../collections/fleet-runs.ts'
 import { type FleetSchedule, fleetSchedules } from '../../collections/fleet-schedules.ts'
 import type { App } from '../../core/app.ts'
-import { BadRequest } from '../../core/errors.ts'
+import { AppError } from '../../core/errors.ts'
+import { FilterError } from '../../core/filter/index.ts'
 import { readById } from '../../core/records/read.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
 import { blackoutAt, blackoutsOf, freeFrom } from '../schedules/blackouts.ts'
@@ -33,23 +34,42 @@ export async function expandSome(app: App, id: string): Promise<boolean> {
   const where = { owner, filter: schedule.filter, reached: run.reached }
   const barred = await barrier(app, run, schedule, now)
   if (barred === 'for now') return false
-  try {
-    if (barred) {
-      await endUnfinished(app, run, barred.why, await countBehind(app, where))
-      return false
-    }
-    const agents = await agentsBehind(app, where, PAGE)
-    return await expandPage(app, run, agents)
-  } catch (error) {
-    // What a filter asks for may take too long at this moment, and be quick at another.
-    if (!(error instanceof BadRequest)) throw error
-    app.log.warn({ err: error, run: run.id }, 'A fleet run could not look up its agents; it tries again.')
-    await app.transaction(async (transaction) => {
-      const locked = await lockRun(transaction, run, false)
-      if (locked) await moveOn(app, transaction, run, { ...run, last_skip: notFound(error.message) })
-    })
+  if (barred) {
+    // Nor may it last for ever where its agents cannot even be counted.
+    const rest = await unlessRefused(
+      () => countBehind(app, where),
+      () => 0,
+    )
+    await endUnfinished(app, run, barred.why, rest)
     return false
   }
+  const agents = await unlessRefused(
+    () => agentsBehind(app, where, PAGE),
+    (error) => lookAgain(app, run, error),
+  )
+  return agents ? expandPage(app, run, agents) : false
+}
+
+/** What a filter asks for may take too long at this moment, and be quick at another. */
+async function unlessRefused<T, E>(
+  look: () => Promise<T>,
+  otherwise: (error: AppError) => E,
+): Promise<T | Awaited<E>> {
+  try {
+    return await look()
+  } catch (error) {
+    if (!(error instanceof AppError && error.status < 500)) throw error
+    return await otherwise(error)
+  }
+}
+
+async function lookAgain(app: App, run: FleetRun, error: AppError): Promise<void> {
+  app.log.warn({ err: error, run: run.id }, 'A fleet run could not look up its agents; it tries again.')
+  const why = error instanceof FilterError ? error.detail : error.message
+  await app.transaction(async (transaction) => {
+    const locked = await lockRun(transaction, run, false)
+    if (locked) await moveOn(app, transaction, run, { ...locked.run.record, last_skip: notFound(why) })
+  })
 }
 
 /** Also where the clock was set back since: what is to come is no reason to wait. */

@@ -79,7 +79,7 @@ export async function endRun(
   }
   await amend(app, transaction, fleetRuns, run, change, systemCaller)
   const made = `run ${run.record.id}: ${created_operations} made`
-  const last_status = skipped_agents > 0 ? `${made}, ${skipped_agents} skipped: ${last_skip}` : made
+  const last_status = last_skip ? `${made}, ${skipped_agents} skipped: ${last_skip}` : made
   const said = { last_status: last_status.slice(0, TEXT_MAX) }
   await amend(app, transaction, fleetSchedules, schedule, said, systemCaller)
 }

@@ -263,6 +263,23 @@ test('a filter that takes too long now is tried again, and says so meanwhile', a
   expect(await world.run(id)).toMatchObject({ status: 'done', last_skip: '' })
 })
 
+test('a filter that is spoilt while a run is under way gives nobody anything, and the run ends with its window', async () => {
+  await world.hosts(user, 2)
+  const { id } = await world.schedule(user, { filter: 'tags = null' })
+  await world.fire()
+  await world.app.database.run(`update "fleet_schedules" set "filter" = 'gone_field = 1'`)
+  await world.expand()
+  const run = await world.run(id)
+  expect([run.status, run.last_skip]).toEqual([
+    'expanding',
+    'Its agents could not be looked up: Unknown field agents.gone_field (at character 2)',
+  ])
+  world.time.forward(3600)
+  await world.expand()
+  expect((await world.run(id)).status).toBe('done')
+  expect(await world.operations()).toEqual([])
+})
+
 test('a filter that no longer means anything is a failure, not everybody', async () => {
   await world.hosts(user, 2)
   const { id } = await world.schedule(user)
