@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 
 export type TestRedis = AsyncDisposable & {
   /** What REDIS_URL would be. */
@@ -12,6 +13,8 @@ export type TestRedis = AsyncDisposable & {
   kill(): Promise<void>
   /** SIGSTOP: it takes connections, and answers nothing until SIGCONT. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  /** One command, on a connection of its own. */
+  command(name: string, ...args: string[]): Promise<string[]>
   /** On the same port again. */
   start(): Promise<void>
 }
@@ -26,6 +29,14 @@ export async function startRedis({ password = '' } = {}): Promise<TestRedis> {
 
   const redis: TestRedis = {
     url: `redis://${password && `:${password}@`}127.0.0.1:${port}`,
+    async command(name, ...args) {
+      const client = new Redis(redis.url)
+      try {
+        return (await client.call(name, ...args)) as string[]
+      } finally {
+        client.disconnect()
+      }
+    },
     async start() {
       child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
       const started = child

@@ -56,12 +56,8 @@ export async function startWorld(mode: Mode, { redis: given }: { redis?: TestRed
   onTestFinished(() => opened[Symbol.asyncDispose]())
   const members: Member[] = []
   const command = async (name: string, ...args: string[]) => {
-    const client = new Redis(redis?.url ?? '')
-    try {
-      return (await client.call(name, ...args)) as string[]
-    } finally {
-      client.disconnect()
-    }
+    if (!redis) throw new Error('There is no Redis.')
+    return redis.command(name, ...args)
   }
 
   return {
