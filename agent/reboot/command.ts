@@ -19,7 +19,10 @@ export const giveCommand = async (
   try {
     const code = await run(program, args, output)
     if (!code) return undefined
-    const said = readFileSync(output, 'utf8').trim().slice(-SAID_MAX)
+    const said = readFileSync(output, 'utf8')
+      .replace(/[\p{Cc}\s]+/gu, ' ')
+      .trim()
+      .slice(-SAID_MAX)
     return `${name} failed with exit code ${code}${said ? `: ${said}` : '.'}`
   } catch (error) {
     return `${name} could not be run: ${reasonOf(error)}.`
