@@ -14,7 +14,6 @@ export async function settleContainer(
   container: Container | undefined,
 ): Promise<void> {
   const { body, record } = event
-  record.snapshot_optional = false
   if (!container) return refuseOnHost(record)
   await refuseUnreachable(event, container)
   if (record.mode === 'dry-run') record.snapshot = false
