@@ -147,6 +147,14 @@ describe('zones of every kind', () => {
     expect(times('0 * 30 12 *', 'Pacific/Apia', '2011-12-29T00:00:00Z', '2012-01-03T00:00:00Z')).toEqual([])
   })
 
+  it('daylight saving was given up after a week in Boa Vista', () => {
+    expect(times('0 0 * * *', 'America/Boa_Vista', '2000-10-07T12:00:00Z', '2000-10-15T12:00:00Z')).toEqual([
+      '2000-10-08T01:00:00-03:00',
+      ...[9, 10, 11, 12, 13, 14].map((day) => `2000-10-${String(day).padStart(2, '0')}T00:00:00-03:00`),
+      '2000-10-15T00:00:00-04:00',
+    ])
+  })
+
   it('no daylight saving, and offsets of quarters', () => {
     expect(times('30 2 * * 1', 'Asia/Kathmandu', '2026-03-01T00:00:00Z', '2026-03-10T00:00:00Z')).toEqual([
       '2026-03-02T02:30:00+05:45',
@@ -224,4 +232,16 @@ it('does not depend on what was asked before', () => {
   lastFireTime(calendar, new Date(0), new Date('1999-01-01T00:00:00Z'))
   expect(nextFireTime(calendar, after)).toEqual(first)
   expect(nextFireTime({ ...calendar, timezone: 'asia/TOKYO' }, after)).toEqual(first)
+})
+
+it('is told to the second, forwards and backwards', () => {
+  const calendar = { cron_expression: '*/2 * * * *', timezone: 'Europe/Berlin' }
+  const start = new Date('2026-05-05T00:00:00Z').getTime()
+  const seconds = Array.from({ length: 600 }, (_, index) => index)
+  for (const second of [...seconds, ...seconds.toReversed()]) {
+    const now = new Date(start + second * 1000)
+    const last = Math.floor(second / 120) * 120_000
+    expect(lastFireTime(calendar, new Date(start - 1), now)).toEqual(new Date(start + last))
+    expect(nextFireTime(calendar, now)).toEqual(new Date(start + last + 120_000))
+  }
 })
