@@ -46,7 +46,9 @@ function fieldsOf(text: string): string[] {
 /**
  * cron-parser gets the values of the fields written out, never the text: it refuses lists that overlap
  * (`1-5,3`), takes `JANFEB` for December, and knows what cron does not (`L`, `#`, `?`, `H`, `5/10`, steps that
- * leave one value). It is asked in UTC alone: in a zone it loses gaps shorter than an hour and of whole days.
+ * leave one value). It is asked in UTC alone, and fire-times.ts places the clock's times: in a zone it puts
+ * 02:30 of a skipped hour at 03:30 and several of them at several times, loses what a gap of half an hour or of a
+ * whole day swallows, and takes the second occurrence at Havana's midnight, or if asked in between.
  */
 function readCron(text: string): Pattern | 'never' {
   const [minute = '', hour = '', day = '', month = '', weekday = ''] = fieldsOf(text)
