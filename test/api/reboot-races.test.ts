@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { systemCaller } from '../../core/records/actor.ts'
+import type { Records } from '../../core/records/index.ts'
 import { addHost, type RebootHost, startRebootWorld } from './reboot-world.ts'
-import { records } from './world.ts'
+import { records, until } from './world.ts'
 
 let on: Awaited<ReturnType<typeof startRebootWorld>>
 
@@ -112,4 +114,59 @@ it('leaves nothing behind when the agent is revoked while everything else happen
     expect((await host.host()).pending_reboot_id).toBe('')
     expect((await host.row('proxmox_lxc', container)).pending_reboot_id ?? '').toBe('')
   }
+})
+
+/** Does `work` in a transaction, lets others go ahead until one of them waits for it, and commits then. */
+async function meanwhile<T>(
+  { app }: RebootHost,
+  work: (records: Records) => Promise<unknown>,
+  others: () => Promise<T>,
+): Promise<T> {
+  let waiting: Promise<T> | undefined
+  await app.transaction(async (transaction) => {
+    await work(app.records.within(transaction))
+    waiting = others()
+    await until('somebody waits for the transaction', async () => {
+      const [row] = await transaction.run<{ waits: boolean }>(
+        `select exists (select 1 from pg_locks where not "granted" and pg_backend_pid() = any(pg_blocking_pids("pid"))) as "waits"`,
+      )
+      return row?.waits === true
+    })
+  })
+  return waiting as Promise<T>
+}
+
+it('sees what was made on the host between its look and its writing', async () => {
+  for (const body of [{ mode: 'dry-run' }, { mode: 'apply' }]) {
+    const host = await addHost(on)
+    const lxc_id = await host.container()
+    const input = { body: { agent_id: host.agent.id, lxc_id, ...body } }
+    const make = (records: Records) => records.create('patch_operations', input, systemCaller)
+    const refused = await meanwhile(host, make, () => host.ask())
+    expect([refused.status, refused.body.message]).toEqual([409, expect.stringMatching(/^Operation /)])
+    expect(await unfinished(host)).toEqual([`${body.mode} ${lxc_id}`])
+  }
+})
+
+it('is seen by what was to be made on its host, or in its container, at the same moment', async () => {
+  for (const inside of [false, true]) {
+    const host = await addHost(on)
+    const lxc_id = await host.container()
+    const input = { body: { agent_id: host.agent.id, ...(inside && { lxc_id }) } }
+    const make = (records: Records) => records.create('reboot_operations', input, systemCaller)
+    const refused = await meanwhile(host, make, () => host.patch({ lxc_id, mode: 'dry-run' }))
+    expect([refused.status, refused.body.message]).toEqual([409, expect.stringMatching(/^Reboot /)])
+    expect(await unfinished(host)).toEqual([inside ? `reboot ${lxc_id}` : 'reboot'])
+  }
+})
+
+it('does not wait for those who only name its host', async () => {
+  const host = await addHost(on)
+  const lxc_id = await host.container()
+  await host.app.transaction(async (transaction) => {
+    const body = { agent_id: host.agent.id, lxc_id, package_name: 'nginx' }
+    await host.app.records.within(transaction).create('package_exceptions', { body }, systemCaller)
+    await host.operation()
+    await host.reboot({ lxc_id })
+  })
 })
