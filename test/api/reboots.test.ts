@@ -243,7 +243,7 @@ describe('one at a time', () => {
     for (const inside of [false, true])
       for (const running of [false, true]) {
         const what = `${mode} ${running ? 'running' : 'waiting'} ${inside ? 'in a container' : 'on the host'}`
-        it(`refuses a host’s reboot with an ${what}`, async () => {
+        it(`refuses a host’s reboot: ${what}`, async () => {
           const lxc_id = inside ? await host.container() : ''
           const id = await host.operation({ mode, ...(inside && { lxc_id }) })
           if (running) expect((await host.claim(id)).status).toBe(200)
