@@ -1,37 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { rmSync, statSync } from 'node:fs'
-import type { Permit } from '../claim.ts'
 import type { Context } from '../context.ts'
 import { reasonOf } from '../errors.ts'
 import type { Job, Verdict } from '../journal.ts'
 import { keepLease } from '../lease.ts'
-import { refusedAt } from '../script-check.ts'
-import type { Manifest } from '../script-signature.ts'
-import { failed, notStarted, verdictOf } from '../verdict.ts'
+import { verdictOf } from '../verdict.ts'
 import { watchScript } from '../watch.ts'
 import { type ContainerJob, openContainerJob } from './container-job.ts'
-import { probe, waitUntilUp } from './health.ts'
-import { insideArgs, launchArgs } from './inside.ts'
+import { launchArgs } from './inside.ts'
 import { interpreterOf } from './interpreter.ts'
-import { type Looked, refusedInterpreter, stoppedMessage } from './look.ts'
-import { called, isRunning, PctError, pathOf } from './pct.ts'
-import { platformInside } from './platform.ts'
-import { endInside, settleContainer } from './settle.ts'
-import { isUnsupported, makeSnapshot } from './snapshot.ts'
-import { runStep } from './step.ts'
-
-/** An operation that was claimed, and what was found before that. */
-export type ContainerOrder = Looked & { job: Job; permit: Permit; manifest: Manifest; args: string[] }
-
-/** Why nothing was run. */
-class NotRun extends Error {
-  readonly verdict: Verdict
-  constructor(verdict: Verdict) {
-    super(verdict.message ?? '')
-    this.verdict = verdict
-  }
-}
-const notRun = (message: string) => new NotRun(notStarted(`${message} Nothing was run.`))
+import { called, PctError, pathOf } from './pct.ts'
+import { type ContainerOrder, NotRun, notRun, prepare } from './prepare.ts'
+import { endInside } from './script-end.ts'
+import { settleContainer } from './settle.ts'
 
 /** More output than the server takes; somebody in the container may have our descriptor. */
 const OUTPUT_BYTES_MAX = 300 * 1024 * 1024
@@ -68,81 +49,24 @@ export const runInContainer = async (
     await runScript(at, order, place, halt)
   } catch (error) {
     if (at.job.state !== 'starting') throw error
-    const known = error instanceof PctError ? notRun(`${called(found)}: ${reasonOf(error)}`) : error
-    if (!(known instanceof NotRun)) throw known
-    at.save({}, { verdict: known.verdict })
+    if (!(error instanceof PctError || error instanceof NotRun)) throw error
+    // The next run of the agent says what has come of it.
+    if (halt.signal.reason !== 'interrupted') at.save({}, { verdict: verdictAt(error, at, halt) })
   }
   if (halt.signal.reason === 'interrupted') return 'over'
   return settleContainer(context, at.job)
 }
 
-/** Everything before the script itself; returns our folder inside. Throws `NotRun` and `PctError`. */
-const prepare = async (at: ContainerJob, order: ContainerOrder): Promise<string> => {
-  const { context, part } = at
-  const { found, permit } = order
-  const { operation } = permit
-  const { timings, log } = context
-  let began = false
-  /** The claim is a permit to begin at once; what follows may take its time. */
-  const begin = () => {
-    const age = permit.ageMs()
-    if (!began && age > timings.startWithinMs)
-      throw notRun(
-        `The claim was ${Math.round(age)} ms old when the work was about to begin; ${timings.startWithinMs} ms are allowed.`,
-      )
-    began = true
-  }
-  const goOn = () => {
-    if (at.halt.aborted) throw new NotRun(verdictOf(at.halt.reason, undefined))
-  }
-
-  const running = await isRunning(context, part.vmid)
-  if (!running && !operation.start_stopped) throw new NotRun(notStarted(stoppedMessage(found)))
-  at.save({ ran: running })
-  if (!running) {
-    begin()
-    at.save({ started: true })
-    await runStep(at, ['start', `${part.vmid}`])
-    const missing = await waitUntilUp(at)
-    goOn()
-    if (missing)
-      throw notRun(
-        `${called(found)} was started and ${missing} after ${timings.containerStartMs / 1000} seconds.`,
-      )
-  }
-  if (!order.host || !running) {
-    const refusal =
-      refusedAt(order.manifest, await platformInside(context, found)) ??
-      (await refusedInterpreter(context, found, context.journal.path(at.job.id, 'script')))
-    if (refusal) throw new NotRun(failed(refusal))
-  }
-  if (operation.mode === 'apply' && (!part.before || !running))
-    at.save({ before: await probe(context, part.vmid) })
-  goOn()
-  if (operation.snapshot && operation.mode === 'apply') {
-    begin()
-    try {
-      await makeSnapshot(at)
-    } catch (error) {
-      if (!(error instanceof PctError)) throw error
-      if (!operation.snapshot_optional || !isUnsupported(error))
-        throw notRun(`${called(found)} could not be given a snapshot: ${reasonOf(error)}`)
-      at.save({ snapshot: undefined })
-      at.say('Its storage has no snapshots; it is updated without one, as none was asked for by name.')
-      log.warn('The container is updated without a snapshot.', { id: at.job.id, reason: reasonOf(error) })
-    }
-    goOn()
-  }
-  begin()
-  at.save({ entered: true })
-  const place = await runStep(at, insideArgs(part.vmid, 'ENTER', part.folder))
-  if (place !== '/run' && place !== '/root') throw new PctError('no private folder could be made in it.')
-  const folder = `${place}/${part.folder}`
-  const script = context.journal.path(at.job.id, 'script')
-  const rights = ['--perms', '0700', '--user', '0', '--group', '0']
-  await runStep(at, ['push', `${part.vmid}`, script, `${folder}/script`, ...rights])
-  goOn()
-  return folder
+/** Of a job in which nothing was run. */
+const verdictAt = (
+  error: PctError | NotRun,
+  { part }: ContainerJob,
+  { signal }: AbortController,
+): Verdict => {
+  if (error instanceof NotRun) return error.verdict
+  return signal.aborted
+    ? verdictOf(signal.reason, undefined)
+    : notRun(`${called(part)}: ${reasonOf(error)}`).verdict
 }
 
 const runScript = async (

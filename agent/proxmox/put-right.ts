@@ -1,0 +1,68 @@
+import { reasonOf } from '../errors.ts'
+import type { Verdict } from '../journal.ts'
+import { isSuccess } from '../verdict.ts'
+import { mayHaveChanged } from './changes.ts'
+import type { ContainerJob } from './container-job.ts'
+import { waitForHealth, waitUntilUp } from './health.ts'
+import { called, isRunning } from './pct.ts'
+import { dropSnapshot, pruneSnapshots } from './snapshot.ts'
+import { runStep } from './step.ts'
+import { trying } from './trying.ts'
+
+/** Takes the container back where the update has failed or has harmed it, and clears up its snapshots. */
+export const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdict> => {
+  const { context, job, part } = at
+  const { exitCode } = judged
+  const changed =
+    job.state === 'running' &&
+    job.mode === 'apply' &&
+    judged.outcome !== 'not_started' &&
+    mayHaveChanged(exitCode ?? context.journal.exitCode(job.id), context.journal.path(job.id, 'stdout'))
+  if (!changed) {
+    await dropSnapshot(at).catch((error: unknown) => at.say(`The snapshot is left there: ${reasonOf(error)}`))
+    return judged
+  }
+  const harm = part.undo ?? (await harmOf(at, judged))
+  if (harm === undefined) {
+    await pruneSnapshots(at)
+    return judged
+  }
+  const base: Verdict = isSuccess(judged) ? { status: 'failed' } : judged
+  if (!part.snapshot)
+    return isSuccess(judged) ? { ...base, message: `${harm} There is no snapshot to take it back to.` } : base
+  at.save({ undo: harm })
+  const failure = at.part.undone
+    ? undefined
+    : await trying(at, 'The rollback failed', () =>
+        runStep(at, ['rollback', `${part.vmid}`, `${part.snapshot}`]),
+      )
+  if (failure === undefined) at.save({ undone: true })
+  const down = part.ran ? await trying(at, 'It could not be started again', () => startAgain(at)) : undefined
+  if (failure !== undefined) {
+    const remedy = `By hand: pct rollback ${part.vmid} ${part.snapshot}`
+    return { ...base, message: [harm, failure, down, remedy].filter(Boolean).join(' ') }
+  }
+  await pruneSnapshots(at)
+  const message = [harm, `It was taken back to the snapshot ${part.snapshot}.`, down]
+    .filter(Boolean)
+    .join(' ')
+  return { ...base, outcome: 'rolled_back', message }
+}
+
+/** Why it must be taken back. */
+const harmOf = async (at: ContainerJob, judged: Verdict): Promise<string | undefined> => {
+  if (!isSuccess(judged)) {
+    const { exitCode, message } = judged
+    return `${called(at.part)}: ${message ?? `the script failed with ${exitCode}.`}`
+  }
+  const decline = await waitForHealth(at)
+  if (decline === undefined) return undefined
+  return `${called(at.part)} did not come back well after the update: ${decline}.`
+}
+
+const startAgain = async (at: ContainerJob): Promise<void> => {
+  const { context, part } = at
+  if (!(await isRunning(context, part.vmid))) await runStep(at, ['start', `${part.vmid}`])
+  const missing = await waitUntilUp(at)
+  if (missing) at.say(`It was started again and ${missing} yet.`)
+}

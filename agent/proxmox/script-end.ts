@@ -1,0 +1,72 @@
+import { rmSync } from 'node:fs'
+import { reasonOf } from '../errors.ts'
+import type { Verdict } from '../journal.ts'
+import type { ProcessId } from '../process.ts'
+import { NOT_STARTED, notStarted, verdictOf } from '../verdict.ts'
+import { tailOf } from './changes.ts'
+import type { ContainerJob } from './container-job.ts'
+import { askInside } from './inside.ts'
+import { called, PctError } from './pct.ts'
+import { stopInside } from './stop-inside.ts'
+
+/** Ends a script inside, and the process of this host that waits for it. */
+export const endInside = async (at: ContainerJob, process: ProcessId, graceMs: number): Promise<void> => {
+  const { scripts, log } = at.context
+  try {
+    await stopInside(at, graceMs)
+  } catch (error) {
+    at.say(`The script could not be stopped: ${reasonOf(error)}`)
+    log.warn('A script in a container could not be stopped.', { id: at.job.id, reason: reasonOf(error) })
+  }
+  await scripts.stop(process, HOST_GRACE_MS)
+}
+export const HOST_GRACE_MS = 2_000
+
+/** Stops a script that has not ended, although nobody waits for it any more or pct was killed. */
+export const endLeft = async (at: ContainerJob): Promise<void> => {
+  const { journal, timings, log } = at.context
+  const { id, mode, state, process, stopping, verdict } = at.job
+  if (state !== 'running' || !process || verdict) return
+  if (journal.exitCode(id) !== undefined && !stopping) {
+    // It ended by itself: what it has left in the background is none of ours.
+    if (!(await stateOf(at)).includes('main')) return
+    at.say('pct has ended, and the script in the container has not.')
+    rmSync(journal.path(id, 'exit'), { force: true })
+  }
+  log.info('What is left of a script in a container is stopped.', { id, vmid: at.part.vmid })
+  at.save({}, { stopping: stopping ?? 'interrupted' })
+  await endInside(at, process, mode === 'apply' ? timings.applyGraceMs : timings.graceMs)
+}
+
+/** Words: `begun`, where a script has begun there, and `main`, where it lives. `unknown` where it cannot be asked. */
+const stateOf = async ({ context, part }: ContainerJob): Promise<string[]> => {
+  try {
+    return (await askInside(context, part.vmid, 'STATE', part.folder)).split('\n')
+  } catch (error) {
+    if (!(error instanceof PctError)) throw error
+    return ['unknown']
+  }
+}
+
+/** What there is to report of the script. */
+export const judge = async (at: ContainerJob): Promise<Verdict> => {
+  const { context, job, part } = at
+  if (job.verdict) return job.verdict
+  if (job.state === 'starting') return NOT_STARTED
+  const exitCode = context.journal.exitCode(job.id)
+  const verdict = verdictOf(job.stopping, exitCode)
+  if (verdict.exitCode === undefined || verdict.exitCode === 0) return verdict
+  // It may be pct's own, which has the numbers of scripts, too, and means nothing of the kind by them.
+  const state = await stateOf(at)
+  if (state.includes('begun')) return verdict
+  const lines = tailOf(context.journal.path(job.id, 'stderr'), 500).trim().split('\n')
+  const said = lines.filter((line) => !line.startsWith('===')).at(-1)
+  const what = `pct exec ended with ${exitCode}: ${said}`
+  return state.includes('unknown')
+    ? {
+        status: 'failed',
+        outcome: 'interrupted',
+        message: `${what} Whether the script has run cannot be told.`,
+      }
+    : notStarted(`${called(part)}: ${what} Nothing was run.`)
+}
