@@ -5,6 +5,7 @@ import { failed } from '../core/records/validate.ts'
 import { SWITCHED_OFF } from './fleet/expand-run.ts'
 import { ownerOf, refuseBadFilter } from './fleet/matching.ts'
 import { endRunsOf } from './fleet/runs.ts'
+import { followedDryRun } from './operations/followed-dry-run.ts'
 import { settleCalendar } from './schedules/settle-calendar.ts'
 import { settleOwner } from './schedules/whose.ts'
 import { withdrawOf } from './schedules/withdraw.ts'
@@ -14,7 +15,7 @@ async function write(event: WriteEvent<FleetSchedule>, next: () => Promise<void>
   settleOwner(event)
   refuseMove(event)
   refuseUnreadable(event, ['security_only'])
-  settleCalendar(event)
+  settleCalendar(event, followedDryRun(event.record))
   const { app, database, record, action } = event
   const owner = await ownerOf(app, database, record.user_id)
   // Without an owner validation says so.

@@ -11,6 +11,7 @@ import { refuseWhileRebooting } from '../reboots/exclude.ts'
 import { refuseUnreadable } from '../unreadable.ts'
 import { refuseBarred } from './barred.ts'
 import { exceptionsFor, merged, NAMES_LENGTH_MAX, scriptArgs } from './exclusions.ts'
+import { followedDryRun } from './followed-dry-run.ts'
 import { explainLock, takeLock, targetOf } from './lock.ts'
 import { refuseOwnId } from './own-id.ts'
 import { platformOf, selectScript } from './platform.ts'
@@ -71,7 +72,7 @@ function applySchedule({ record, body }: WriteEvent<PatchOperation>): void {
 }
 
 function checkRequest(record: PatchOperation, now: Date, family: string): void {
-  const errors: FieldErrors = {}
+  const errors: FieldErrors = followedDryRun(record)
   for (const field of ['exclusions', 'packages'] as const) {
     if (isBlank(record[field])) record[field] = null
     const names = record[field] === null ? [] : listOf(record[field])
@@ -89,11 +90,6 @@ function checkRequest(record: PatchOperation, now: Date, family: string): void {
         message: `${JSON.stringify(wrong.slice(0, NAME_LENGTH_MAX))} is no package name; "*" may stand for any characters, but not alone.`,
       }
   }
-  if (record.mode === 'dry-run' && record.after_patch !== 'never')
-    errors.after_patch = {
-      code: 'validation_invalid_value',
-      message: 'A dry run changes nothing to restart for; it must be "never".',
-    }
   const unsupported = `${family} cannot do this: its packages are updated together or not at all.`
   if (family === 'arch') {
     if (record.security_only)

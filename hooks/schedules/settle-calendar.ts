@@ -29,13 +29,13 @@ export const windowMs = ({ window_minutes }: Pick<Scheduled, 'window_minutes'>):
 
 const WHEN = ['cron_expression', 'timezone', 'jitter_seconds', 'is_active'] as const
 
-/** Judges what an owner says of when, and works out the next time from it. */
-export function settleCalendar<R extends Scheduled>(event: WriteEvent<R>): void {
+/** Judges what an owner says of when, and works out the next time from it. `errors` is what is wrong besides. */
+export function settleCalendar<R extends Scheduled>(event: WriteEvent<R>, errors: FieldErrors = {}): void {
   const { record, before, action, now } = event
   refuseUnreadable(event, ['is_active'])
   record.timezone ||= 'UTC'
   record.missed ||= 'run_in_window'
-  refuseBadCalendar(event)
+  refuseBadCalendar(event, errors)
   // The jitter is a hash of it.
   record.id ||= newId()
   const isSame = action === 'update' && WHEN.every((field) => record[field] === before[field])
@@ -59,8 +59,8 @@ export function nextTimes(schedule: Scheduled, after: Date): Times {
   return { due_at: formatTime(due), next_run_at: formatTime(new Date(due.getTime() + jitter)) }
 }
 
-function refuseBadCalendar<R extends Scheduled>({ record, action }: WriteEvent<R>): void {
-  const errors: FieldErrors = {}
+function refuseBadCalendar<R extends Scheduled>({ record, action }: WriteEvent<R>, known: FieldErrors): void {
+  const errors = { ...known }
   const problem = calendarProblem(record)
   if (problem) errors[problem.field] = { code: 'validation_invalid_value', message: problem.message }
   if (record.jitter_seconds > 0 && record.jitter_seconds * 1000 >= windowMs(record))

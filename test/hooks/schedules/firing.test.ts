@@ -92,6 +92,7 @@ describe('a schedule', () => {
     ['timezone', { timezone: 'Mars/Olympus' }],
     ['jitter_seconds', { jitter_seconds: 3600 }],
     ['jitter_seconds', { jitter_seconds: 600, window_minutes: 10 }],
+    ['after_patch', { mode: 'dry-run', after_patch: 'always' }],
     ['is_active', { is_active: 'perhaps' }],
     ['window_minutes', { window_minutes: -1 }],
   ])('refuses a bad %s by its name: %j', async (field, bad) => {
