@@ -4,6 +4,7 @@ import { HttpError, reasonOf } from './errors.ts'
 import type { Job } from './journal.ts'
 import { Operation } from './operation-record.ts'
 import { backoffOf } from './timings.ts'
+import { sayWaiting } from './waiting.ts'
 
 /** The right to start, which grows old. */
 export type Permit = {
@@ -40,7 +41,10 @@ export const claimOperation = async (context: Context, job: Job): Promise<Claime
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
       const wait = error.body.retry_after_ms
-      if (error.status === 409 && typeof wait === 'number') return { retryAfterMs: Math.max(0, wait) }
+      if (error.status === 409 && typeof wait === 'number') {
+        sayWaiting(context.log, job.id, reasonOf(error))
+        return { retryAfterMs: Math.max(0, wait) }
+      }
       if (!error.passing) return { lost: reasonOf(error) }
       if (attempt + 1 >= ATTEMPTS || context.stop.aborted) throw error
       context.log.warn('The claim got no answer and is sent again.', { id: job.id, reason: reasonOf(error) })

@@ -2,6 +2,7 @@ import { backoffMs, sleep } from '../backoff.ts'
 import type { Context } from '../context.ts'
 import { HttpError, reasonOf } from '../errors.ts'
 import { backoffOf } from '../timings.ts'
+import { sayWaiting } from '../waiting.ts'
 import type { Remembered } from './memory.ts'
 
 /** The server waits for this machine to restart; `ageMs` by both clocks since it was asked. */
@@ -23,7 +24,10 @@ export const acknowledge = async (context: Context, { id, bootId }: Remembered):
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
       const wait = error.body.retry_after_ms
-      if (error.status === 409 && typeof wait === 'number') return { retryAfterMs: Math.max(0, wait) }
+      if (error.status === 409 && typeof wait === 'number') {
+        sayWaiting(log, id, reasonOf(error))
+        return { retryAfterMs: Math.max(0, wait) }
+      }
       if (!error.passing) return { lost: reasonOf(error) }
       if (attempt + 1 >= ATTEMPTS || stop.aborted) throw error
       log.warn('The acknowledgement got no answer and is sent again.', { id, reason: reasonOf(error) })

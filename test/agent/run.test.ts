@@ -148,9 +148,11 @@ test('the exclusions of the claim are what runs', async () => {
 test('too early: it comes back when the server says', async () => {
   await using server = await StandIn.start()
   using state = stateFolder(server.url)
-  await using _agent = start(state.folder, { listMs: 60_000 })
+  await using agent = start(state.folder, { listMs: 60_000 })
   const row = server.order('true', { not_before: new Date(Date.now() + 1_500).toISOString() })
   await server.resultOf(row.id)
+  expect(agent.output).toContain(`The server lets it wait. id=${row.id} reason=`)
+  expect(agent.output).toContain('Too early.')
   const asked = claims(server, row.id)
   expect(asked.length).toBeLessThanOrEqual(4)
   expect(asked.at(-1)?.at).toBeGreaterThanOrEqual(Date.parse(String(row.not_before)))
