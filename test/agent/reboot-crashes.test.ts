@@ -64,7 +64,7 @@ test.each(['before', 'after'] as const)(
     }
     const row = server.reboots.order()
     await host.start().exit()
-    expect(row.status).toBe(moment === 'before' ? 'sent' : 'rebooting')
+    expect(row.status, host.output).toBe(moment === 'before' ? 'sent' : 'rebooting')
     expect(host.orders).toEqual([])
     host.start()
     await over(server, row)
