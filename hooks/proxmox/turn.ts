@@ -42,28 +42,25 @@ export async function takeTurn<R extends Operation>(
   if (!node || !found) return
   const cluster = found.record as unknown as Cluster
   refuseWithoutQuorum(cluster, now)
-  if (await isTaken(database, event.before, node, cluster)) return
+  await refuseTaken(database, node, cluster)
   await refuseAbsent(database, node, cluster, now)
   // Whoever judges the same cluster at this moment starts again when this is written, and finds the turn taken.
   alsoUpdate(event, proxmoxCluster, found, {})
   takeLock(event as unknown as Parameters<typeof takeLock>[0], turnOf(cluster.id))
 }
 
-/** True where this very operation has it already. */
-async function isTaken(
+async function refuseTaken(
   database: Executor,
-  { id }: Operation,
   node: Node,
   { id: cluster, cluster_name }: Cluster,
-): Promise<boolean> {
+): Promise<void> {
   const [holder] = await database.run<{ operation: string; node: string | null }>(
     `select held."operation", other."name" as "node" from "operation_locks" held
      left join "proxmox_nodes" other on other."agent_id" = held."agent_id" and other."local" and other."cluster_id" = $2
      where held."target" = $1`,
     [turnOf(cluster), cluster],
   )
-  if (!holder) return false
-  if (holder.operation === id) return true
+  if (!holder) return
   const who = holder.node && holder.node !== node.name ? `node ${holder.node}` : 'this node'
   throw new Conflict(
     `The nodes of the cluster ${cluster_name} take turns, and ${who} has it: operation ${holder.operation} is not finished.`,

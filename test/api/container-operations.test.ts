@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { lxc as lxcKind } from '../../hooks/proxmox/guest-kinds.ts'
+import type { Guest } from '../../hooks/proxmox/guest-plan.ts'
+import { touchGuests } from '../../hooks/proxmox/write-guests.ts'
 import { type Host, type ProxmoxWorld, startProxmox } from './proxmox-world.ts'
 import { addContainer } from './world.ts'
 
@@ -232,6 +235,13 @@ describe('a container that moves to another node', () => {
     expect(await lxc()).toMatchObject({ status: 'removed' })
     await world.guests(one, px, [{ vmid: VMID }])
     expect(await lxc()).toMatchObject({ agent_id: one.id, status: 'running' })
+  })
+
+  it('is as its new node says, however late the old one comes with what it has read before', async () => {
+    const before = (await lxc()) as unknown as Guest
+    await move()
+    await touchGuests(world.app.database, lxcKind, [{ guest: before, uptime: 7 }], world.time.clock())
+    expect(await lxc()).toMatchObject({ uptime: 1000 })
   })
 
   it('loses no operation that is asked for at that very moment', async () => {

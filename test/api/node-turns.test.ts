@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Host, type ProxmoxWorld, startProxmox } from './proxmox-world.ts'
+import { until } from './world.ts'
 
 let world: ProxmoxWorld
 let owner: string
@@ -78,7 +79,19 @@ describe('nodes of one cluster', () => {
   it('have one turn, of all that ask at once', async () => {
     const hosts = [one, two, three]
     const operations = await Promise.all(hosts.map((host) => ordered(host)))
-    const asked = hosts.map((host, at) => world.claim(host, operations[at]))
+    const { begin } = world.app.database
+    let asked: ReturnType<typeof world.claim>[] = []
+    // Nobody's turn can be written down before all have seen that nobody has it.
+    await begin(async (transaction) => {
+      await transaction.run('lock table "operation_locks" in share mode')
+      asked = hosts.map((host, at) => world.claim(host, operations[at]))
+      await until('all three wait', async () => {
+        const waiting = await transaction.run(
+          `select 1 from pg_stat_activity where "wait_event_type" = 'Lock' and "datname" = current_database()`,
+        )
+        return waiting.length === 3
+      })
+    })
     const answers = (await Promise.all(asked)).map(({ status }) => status)
     expect(answers.sort()).toEqual([200, 409, 409])
     expect(await locks()).toHaveLength(1)
@@ -208,8 +221,18 @@ describe('after a node was restarted the next one', () => {
     expect(await world.claim(one, await ordered(one))).toMatchObject(waits('is not back'))
   })
 
+  it('waits for one that tells of no boot until it has been heard of after it was back', async () => {
+    const id = await restarted(two)
+    await world.app.database.run(`update "reboot_operations" set "boot_id_before" = '' where "id" = $1`, [id])
+    const next = await ordered(one)
+    expect(await world.claim(one, next)).toMatchObject(waits('is not back'))
+    await back(two)
+    expect((await world.claim(one, next)).status).toBe(200)
+  })
+
   it('does not wait for guests that run elsewhere, were not running, or are gone', async () => {
     await guests(two, 102)
+    await world.report(two, 'lxc', { node: two.node, vmid: 103, status: 'running' })
     await restarted(two)
     await back(two)
     await world.guests(one, px, [{ vmid: 101 }])
