@@ -30,7 +30,13 @@ exit 0
 
 /** Looks into a running container. Throws `PctError` where that cannot be done. */
 export const containerPlatform = async (context: Asking, vmid: number): Promise<Platform> =>
-  parsePlatform(await askPct(context, ['exec', `${vmid}`, '--', '/bin/sh', '-c', LOOK], LOOK_MS))
+  parsePlatform(
+    await askPct(
+      context,
+      ['exec', `${vmid}`, '--', '/bin/sh', '-c', LOOK],
+      Math.min(LOOK_MS, context.timings.pctMs),
+    ),
+  )
 
 /** The same as what a script must fit. */
 export const platformInside = async (context: Asking, found: Found): Promise<Host> => {

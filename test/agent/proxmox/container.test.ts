@@ -273,6 +273,71 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
     expect(world.left(web.root)).toEqual([])
   })
 
+  test('a dry run that does not listen is killed inside, with all that it has started', async () => {
+    await using world = await openWorld()
+    const web = await container(world)
+    await using agent = world.agent()
+    const script =
+      '#!/bin/sh\ntrap "" TERM\nsetsid sleep 300 &\nsleep 300 &\nwhile :; do wait; sleep 1; done\n'
+    const row = world.order({ vmid: 101, mode: 'dry-run', timeout_seconds: 1, script })
+    expect(await world.result(row), agent.output).toMatchObject({ status: 'failed', outcome: 'timeout' })
+    expect(web.guest().status).toBe('running')
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('pct exec hangs: stopped after the time, removed, taken back', async () => {
+    await using world = await openWorld()
+    const web = await container(world)
+    world.cluster.fail({ tool: 'pct exec 101 -- /usr/bin/env', hang: true })
+    await using agent = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, timeout_seconds: 1, script: changing(0) })
+    expect(await world.result(row), agent.output).toMatchObject({ status: 'failed', outcome: 'rolled_back' })
+    const pct = world.cluster.calls().find(({ args }) => args.includes('/usr/bin/env'))
+    expect(existsSync(`/proc/${pct?.pid}`)).toBe(false)
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('every question hangs: not started, and the next operation comes', async () => {
+    await using world = await openWorld()
+    await container(world)
+    await container(world, { vmid: 102, name: 'db' })
+    world.cluster.fail({ tool: 'pct exec 101', hang: true, times: -1 })
+    await using _agent = world.agent({ pctMs: 1_000 })
+    const hung = world.order({ vmid: 101, script: changing(0) })
+    const other = world.order({ vmid: 102, mode: 'dry-run', script: '#!/bin/sh\nexit 2\n' })
+    expect(await world.result(hung)).toMatchObject({ status: 'failed', outcome: 'not_started' })
+    expect(await world.result(other)).toBeDefined()
+  })
+
+  test('a flood of output ends the script', async () => {
+    await using world = await openWorld()
+    const web = await container(world)
+    await using agent = world.agent()
+    // What it gets is a descriptor of a file of the node.
+    const size = (megabytes: number) =>
+      `dd if=/dev/null of=/proc/self/fd/1 bs=1M seek=${megabytes} 2>/dev/null`
+    const script = `#!/bin/sh\ntrap '${size(0)}; exit 1' TERM\n${size(400)}\nsleep 60 & wait\n`
+    const result = await world.result(world.order({ vmid: 101, mode: 'dry-run', script }))
+    expect(result, agent.output).toMatchObject({ exit_code: '1' })
+    expect(agent.output).toContain('because=flooded')
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('cancelled before the script: nothing is run, and the container is as it was', async () => {
+    await using world = await openWorld()
+    const web = await container(world, { status: 'stopped' })
+    await using agent = world.agent({ lockWaitMs: 60_000 })
+    world.cluster.fail({ tool: 'pct push', times: -1, stderr: 'CT is locked (disk)\n' })
+    const row = world.order({ vmid: 101, snapshot: true, start_stopped: true, script: changing(0) })
+    await world.called('pct push')
+    row.cancel_requested_at = new Date().toISOString()
+    world.server.ring(row)
+    expect(await world.result(row), agent.output).toMatchObject({ status: 'cancelled' })
+    expect(changed(web)).toBe(false)
+    expect(web.guest()).toMatchObject({ status: 'stopped', snapshots: [] })
+    expect(world.left(web.root)).toEqual([])
+  })
+
   test('cancelled without a snapshot: the script is asked first, and nothing of it lives', async () => {
     await using world = await openWorld()
     const web = await container(world)
