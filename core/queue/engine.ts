@@ -33,7 +33,8 @@ export async function openEngine(
   const { promise: broken, reject: breakDown } = Promise.withResolvers<never>()
   // Looked at by those who wait; a break while nobody does is no unhandled one.
   broken.catch(() => undefined)
-  stopped.addEventListener('abort', () => breakDown(new Error('the server stops')))
+  const stops = () => breakDown(new Error('the server stops'))
+  stopped.addEventListener('abort', stops)
 
   const worker = new Worker(
     NAME,
@@ -75,6 +76,7 @@ export async function openEngine(
     }
   }
   const close = async () => {
+    stopped.removeEventListener('abort', stops)
     // Waits for what runs. Where nobody answers it would do so for ever.
     const orderly = worker.close()
     if (!(await endsWithin(CLOSE_MS, orderly)))
