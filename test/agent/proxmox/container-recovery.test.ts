@@ -80,6 +80,37 @@ describe.skipIf(!isRoot)('killed with SIGKILL', { timeout: FIVE_MINUTES }, () =>
     expect(world.left(web.root)).toEqual([])
   })
 
+  test('while a transaction runs, which cannot be stopped half-way: it is left to end', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const script =
+      '#!/bin/sh\ntrap "told=1" TERM\nuntil [ "$told" ]; do sleep 0.1; done\nsleep 4\necho whole\n'
+    const row = world.order({ vmid: 101, script })
+    await first.says(/The script runs/)
+    await first.stop('SIGKILL')
+    await using second = world.agent({ applyGraceMs: 30_000 })
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ exit_code: '0', stdout_file: 'whole\n' })
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('while pct is at work, which then hangs: waited for, ended, and cleared up', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    world.cluster.fail({ tool: 'pct snapshot', hang: true, after: true })
+    const first = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, script: SCRIPT })
+    await expect.poll(() => web.guest().snapshots.length, { timeout: 20_000 }).toBe(1)
+    await first.stop('SIGKILL')
+    await using second = world.agent({ pctStepMs: 1_000 })
+    expect(await world.result(row), second.output).toMatchObject({ outcome: 'not_started' })
+    const pct = world.cluster.calls().find(({ args }) => args[0] === 'snapshot')
+    expect(existsSync(`/proc/${pct?.pid}`)).toBe(false)
+    expect(web.guest().snapshots).toEqual([])
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(false)
+  })
+
   test('only pct is killed: the script does not stay alone', async () => {
     await using world = await openWorld()
     const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
