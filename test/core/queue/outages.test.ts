@@ -23,7 +23,7 @@ describe.for(MODES)('by %s', { timeout: 40_000 }, (mode) => {
     else await world.database.run('drop schema bullmq cascade')
     await goesOn(world)
     const times = world.runs().slice(-3)
-    for (const gap of gaps(times)) expect(gap).toBeGreaterThan(600)
+    for (const gap of gaps(times)) expect(gap).toBeGreaterThan(250)
     for (const member of members) expect([[], [AWAY, BACK]]).toContainEqual(said(member))
   })
 
