@@ -116,4 +116,3 @@ export async function startProxmox() {
 }
 
 export type ProxmoxWorld = Awaited<ReturnType<typeof startProxmox>>
-export type { TestServer }
