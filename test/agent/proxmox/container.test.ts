@@ -297,6 +297,20 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
     expect(world.left(web.root)).toEqual([])
   })
 
+  test('pct push hangs: ended after its time, not started, cleared up', async () => {
+    await using world = await openWorld()
+    const web = await container(world)
+    world.cluster.fail({ tool: 'pct push', hang: true })
+    await using agent = world.agent({ pctMs: 4_000 })
+    const result = await world.result(world.order({ vmid: 101, snapshot: true, script: changing(0) }))
+    expect(result, agent.output).toMatchObject({ status: 'failed', outcome: 'not_started' })
+    expect(result.error_message).toContain('pct push had not ended after 4000 ms')
+    const pct = world.cluster.calls().find(({ args }) => args[0] === 'push')
+    expect(existsSync(`/proc/${pct?.pid}`)).toBe(false)
+    expect(web.guest().snapshots).toEqual([])
+    expect(world.left(web.root)).toEqual([])
+  })
+
   test('every question hangs: not started, and the next operation comes', async () => {
     await using world = await openWorld()
     await container(world)
