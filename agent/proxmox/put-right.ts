@@ -12,12 +12,13 @@ import { trying } from './trying.ts'
 /** Takes the container back where the update has failed or has harmed it, and clears up its snapshots. */
 export const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdict> => {
   const { context, job, part } = at
-  const { exitCode } = judged
+  // A code that was not judged to be the script's says something of its end only where it was stopped.
+  const exitCode = judged.exitCode ?? (job.stopping && context.journal.exitCode(job.id))
   const changed =
     job.state === 'running' &&
     job.mode === 'apply' &&
     judged.outcome !== 'not_started' &&
-    mayHaveChanged(exitCode ?? context.journal.exitCode(job.id), context.journal.path(job.id, 'stdout'))
+    mayHaveChanged(exitCode, context.journal.path(job.id, 'stdout'))
   if (!changed) {
     await dropSnapshot(at).catch((error: unknown) => at.say(`The snapshot is left there: ${reasonOf(error)}`))
     return judged

@@ -27,10 +27,12 @@ export const endLeft = async (at: ContainerJob): Promise<void> => {
   const { journal, timings, log } = at.context
   const { id, mode, state, process, stopping, verdict } = at.job
   if (state !== 'running' || !process || verdict) return
-  if (journal.exitCode(id) !== undefined && !stopping) {
+  const exitCode = journal.exitCode(id)
+  if (exitCode !== undefined && !stopping) {
+    const words = await stateOf(at)
     // It ended by itself: what it has left in the background is none of ours.
-    if (!(await stateOf(at)).includes('main')) return
-    at.say('pct has ended, and the script in the container has not.')
+    if (!words.includes('main') && (exitCode === 0 || !words.includes('unknown'))) return
+    at.say('pct has ended, and the script in the container may not have.')
     rmSync(journal.path(id, 'exit'), { force: true })
   }
   log.info('What is left of a script in a container is stopped.', { id, vmid: at.part.vmid })
@@ -62,11 +64,13 @@ export const judge = async (at: ContainerJob): Promise<Verdict> => {
   const lines = tailOf(context.journal.path(job.id, 'stderr'), 500).trim().split('\n')
   const said = lines.filter((line) => !line.startsWith('===')).at(-1)
   const what = `pct exec ended with ${exitCode}: ${said}`
-  return state.includes('unknown')
+  // What it has said, a container that was started anew has forgotten.
+  const spoke = tailOf(context.journal.path(job.id, 'stdout'), 1) !== ''
+  return spoke || state.includes('unknown')
     ? {
         status: 'failed',
         outcome: 'interrupted',
-        message: `${what} Whether the script has run cannot be told.`,
+        message: `${what} How far the script has come cannot be told.`,
       }
     : notStarted(`${called(part)}: ${what} Nothing was run.`)
 }

@@ -311,6 +311,39 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
     expect(world.left(web.root)).toEqual([])
   })
 
+  test('the container is started anew in the middle: taken back, as nobody knows how far it came', async () => {
+    await using world = await openWorld()
+    const web = await container(world)
+    await using agent = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, script: changing(0, 'echo begun; sleep 60') })
+    await expect.poll(() => changed(web), { timeout: 20_000 }).toBe(true)
+    world.cluster.migrate(101, 'pve1')
+    const result = await world.result(row)
+    expect(result, agent.output).toMatchObject({ status: 'failed', outcome: 'rolled_back' })
+    expect(result.error_message).toContain('How far the script has come cannot be told.')
+    expect(changed(web)).toBe(false)
+    expect(web.guest().status).toBe('running')
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('the container goes down in the middle: taken back, and started again', async () => {
+    await using world = await openWorld()
+    const web = await container(world)
+    await using agent = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, script: changing(0, 'sleep 60') })
+    await expect.poll(() => changed(web), { timeout: 20_000 }).toBe(true)
+    // As it may end where the container goes away below it.
+    world.cluster.edit(({ guests }) => {
+      for (const guest of guests) guest.status = 'stopped'
+    })
+    const pct = world.cluster.calls().findLast(({ args }) => args.includes('/usr/bin/env'))
+    process.kill(pct?.pid ?? 0, 'SIGKILL')
+    expect(await world.result(row), agent.output).toMatchObject({ outcome: 'rolled_back' })
+    expect(changed(web)).toBe(false)
+    expect(web.guest().status).toBe('running')
+    expect(world.left(web.root)).toEqual([])
+  })
+
   test('every question hangs: not started, and the next operation comes', async () => {
     await using world = await openWorld()
     await container(world)
