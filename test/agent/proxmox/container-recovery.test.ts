@@ -124,6 +124,20 @@ describe.skipIf(!isRoot)('killed with SIGKILL', { timeout: FIVE_MINUTES }, () =>
     expect(world.left(web.root)).toEqual([])
   })
 
+  test('only pct is killed, and the container does not answer at once: the same', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    await using agent = world.agent()
+    const row = world.order({ vmid: 101, script: '#!/bin/sh\ntouch /etc/changed\nsleep 300\n' })
+    await expect.poll(() => existsSync(join(web.root, 'etc/changed')), { timeout: 20_000 }).toBe(true)
+    world.cluster.fail({ tool: 'pct exec 101 -- /bin/sh', stderr: 'lxc-attach: 101: no\n' })
+    const pct = world.cluster.calls().findLast(({ args }) => args.includes('/usr/bin/env'))
+    process.kill(pct?.pid ?? 0, 'SIGKILL')
+    const result = await world.result(row)
+    expect(result, agent.output).toMatchObject({ status: 'failed', outcome: 'interrupted' })
+    expect(world.left(web.root)).toEqual([])
+  })
+
   test('while the script runs, which then ends by itself: what it did counts', async () => {
     await using world = await openWorld()
     const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })

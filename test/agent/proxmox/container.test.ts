@@ -315,6 +315,8 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
     await using world = await openWorld()
     const web = await container(world)
     await using agent = world.agent()
+    // A number that scripts have for: nothing was done.
+    world.cluster.fail({ tool: 'pct exec 101 -- /usr/bin/env', after: true, exit: 1 })
     const row = world.order({ vmid: 101, snapshot: true, script: changing(0, 'echo begun; sleep 60') })
     await expect.poll(() => changed(web), { timeout: 20_000 }).toBe(true)
     world.cluster.migrate(101, 'pve1')
