@@ -7,6 +7,7 @@ import { Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { alsoUpdate } from '../../core/records/also-update.ts'
 import { findOne, readVersion } from '../../core/records/read.ts'
+import { busyWith } from '../operations/busy.ts'
 import { takeLock } from '../operations/lock.ts'
 import { refuseAbsent } from './absent.ts'
 import { RETRY_MS, refuseInContainer, refuseWithoutQuorum } from './quorum.ts'
@@ -61,9 +62,7 @@ async function refuseTaken(
     [turnOf(cluster), cluster],
   )
   if (!holder) return
-  const who = holder.node && holder.node !== node.name ? `node ${holder.node}` : 'this node'
-  throw new Conflict(
-    `The nodes of the cluster ${cluster_name} take turns, and ${who} has it: operation ${holder.operation} is not finished.`,
-    { operation_id: holder.operation, retry_after_ms: RETRY_MS },
-  )
+  const where = holder.node && holder.node !== node.name ? `on node ${holder.node}` : 'on this node'
+  const busy = await busyWith(database, holder.operation, where, { retry_after_ms: RETRY_MS })
+  throw new Conflict(`The nodes of the cluster ${cluster_name} take turns: ${busy.message}`, busy.extra)
 }

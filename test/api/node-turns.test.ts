@@ -66,7 +66,7 @@ describe('nodes of one cluster', () => {
     const [first, second] = [await ordered(one), await ordered(two)]
     expect((await world.claim(one, first)).status).toBe(200)
     expect(await world.claim(two, second)).toMatchObject(
-      waits(`take turns, and node ${one.node} has it.*${first}`),
+      waits(`take turns: Operation ${first} on node ${one.node} is not finished \\(running\\)`),
     )
     // The node that has the turn goes on, and a renewal needs no other.
     expect((await world.claim(one, first)).status).toBe(200)
@@ -74,6 +74,21 @@ describe('nodes of one cluster', () => {
     expect((await world.claim(two, second)).status).toBe(200)
     await world.finish(two, second)
     expect(await locks()).toEqual([])
+  })
+
+  it('tell their owner what they wait for, also when it is too late', async () => {
+    const [first, second] = [await ordered(one), await ordered(two)]
+    await world.claim(one, first)
+    const { body } = await world.claim(two, second)
+    const read = () => world.row('patch_operations', '"id" = $1', second)
+    expect(await read()).toMatchObject({ status: 'pending', waiting_for: body.message })
+    world.time.forward(25 * 3600)
+    expect((await world.claim(two, second)).status).toBe(409)
+    expect(await read()).toMatchObject({
+      status: 'expired',
+      error_message: expect.stringContaining(String(body.message)),
+    })
+    await world.app.database.run(`delete from "operation_locks"`)
   })
 
   it('have one turn, of all that ask at once', async () => {
@@ -123,6 +138,22 @@ describe('nodes of one cluster', () => {
     expect(await locks()).toEqual([])
     // It never went away.
     expect((await world.claim(three, await ordered(three))).status).toBe(200)
+  })
+
+  it('keep their turn when nobody hears of them any more, and the others say how it is freed', async () => {
+    const [first, second] = [await ordered(one), await ordered(two)]
+    await world.claim(one, first)
+    const { app } = world
+    await app.database.run(
+      `update "patch_operations" set "status" = 'failed', "outcome" = 'lease_lost' where "id" = $1`,
+      [first],
+    )
+    const refused = await world.claim(two, second)
+    expect(refused).toMatchObject(waits(`take turns: Operation ${first} was lost .* on node ${one.node};`))
+    const remedy = /\{.*\}/.exec(String(refused.body.message))?.[0] ?? ''
+    const path = `/api/collections/patch_operations/records/${first}`
+    expect((await world.asUser(owner, 'PATCH', path, JSON.parse(remedy))).status).toBe(200)
+    expect((await world.claim(two, second)).status).toBe(200)
   })
 
   it('look without a turn, and have their containers patched without one', async () => {
