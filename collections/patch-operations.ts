@@ -65,6 +65,8 @@ export const patchOperations = defineCollection({
     snapshot_optional: computed(bool()),
     start_stopped: bool(),
     timeout_seconds: number({ required: true, min: 60, max: 86_400, integer: true, initial: 7200 }),
+    /** Why its agent was last told to wait. */
+    waiting_for: volatile(computed(text({ max: 1000 }))),
     claim: text({ max: 100 }),
     lease_expires_at: volatile(computed(date())),
     cancel_requested_at: computed(date()),

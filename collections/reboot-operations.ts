@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineCollection, type RecordOf } from '../core/collection.ts'
-import { computed, date, json, number, relation, select, text } from '../core/fields/index.ts'
+import { computed, date, json, number, relation, select, text, volatile } from '../core/fields/index.ts'
 import { owner, ownerOrAgent, signedIn } from './parts/rules.ts'
 import { container, target } from './parts/targets.ts'
 
@@ -21,6 +21,8 @@ export const rebootOperations = defineCollection({
     error_message: computed(text()),
     timeout_seconds: number({ required: true, min: 30, max: 86_400, integer: true, initial: 300 }),
     boot_id_before: computed(text({ max: 100 })),
+    /** Why its agent was last told to wait. */
+    waiting_for: volatile(computed(text({ max: 1000 }))),
     schedule_id: computed(relation('reboot_schedules', { keep: true })),
     scheduled_for: computed(date()),
     /** The patch operation that it follows. */

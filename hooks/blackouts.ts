@@ -1,6 +1,6 @@
 import { type Blackout, blackouts } from '../collections/blackouts.ts'
 import { calendarProblem } from '../core/calendar/index.ts'
-import { BadRequest, type FieldErrors } from '../core/errors.ts'
+import { BadRequest, Conflict, type FieldErrors } from '../core/errors.ts'
 import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { failed } from '../core/records/validate.ts'
 import { formatTime } from '../core/time.ts'
@@ -8,11 +8,24 @@ import { instantsOf } from './schedules/local-time.ts'
 import { settleOwner } from './schedules/whose.ts'
 
 const DAY_MS = 24 * 3_600_000
+const PER_OWNER_MAX = 1000
 
 async function write(event: WriteEvent<Blackout>, next: () => Promise<void>): Promise<void> {
   settleOwner(event)
   settleTimes(event)
+  await refuseCrowd(event)
   return next()
+}
+
+/** They are looked at whenever something is to begin. */
+async function refuseCrowd({ database, action, record }: WriteEvent<Blackout>): Promise<void> {
+  if (action !== 'create') return
+  const [row] = await database.run<{ count: number }>(
+    'select count(*)::float8 as "count" from "blackouts" where "user_id" = $1',
+    [record.user_id],
+  )
+  if ((row?.count ?? 0) >= PER_OWNER_MAX)
+    throw new Conflict(`There are ${PER_OWNER_MAX} blackouts already; delete those that are over.`)
 }
 
 export default hooksFor(blackouts, { create: write, update: write })

@@ -10,6 +10,7 @@ import { loseLease } from './operations/lease.ts'
 import { report } from './operations/report.ts'
 import { request } from './operations/request.ts'
 import { isFinished } from './operations/states.ts'
+import { keepingWhy } from './operations/told-to-wait.ts'
 import { skipAfterPatch } from './reboots/follow-operation.ts'
 import { followUp } from './reboots/follow-up.ts'
 
@@ -20,7 +21,7 @@ export default hooksFor(patchOperations, {
   async update(event, next) {
     const { act } = event.caller
     if (act === 'report') return report(event, next)
-    if (callerFrom(event.caller, 'agents')) return claim(event, next)
+    if (callerFrom(event.caller, 'agents')) return keepingWhy(event, () => claim(event, next))
     if (act === 'expire') expire(event)
     else if (act === 'lose-lease') await loseLease(event)
     else if (act === 'withdraw') withdraw(event)

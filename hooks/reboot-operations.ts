@@ -2,6 +2,7 @@ import { type RebootOperation, rebootOperations } from '../collections/reboot-op
 import { BadRequest } from '../core/errors.ts'
 import { hooksFor, type WriteEvent } from '../core/hooks.ts'
 import { callerFrom } from '../core/records/actor.ts'
+import { keepingWhy } from './operations/told-to-wait.ts'
 import { acknowledge } from './reboots/acknowledge.ts'
 import { change, fail, withdraw } from './reboots/give-up.ts'
 import { request } from './reboots/request.ts'
@@ -32,7 +33,8 @@ export default hooksFor(rebootOperations, {
 function byAgent(event: WriteEvent<RebootOperation>, next: () => Promise<void>): Promise<void> {
   const { caller, body } = event
   const asked = caller.act ?? body.status
-  if (asked === 'acknowledge' || asked === 'rebooting') return acknowledge(event, next)
+  if (asked === 'acknowledge' || asked === 'rebooting')
+    return keepingWhy(event, () => acknowledge(event, next))
   if (asked === 'fail' || asked === 'failed') return fail(event, next)
   throw new BadRequest('Failed to update record.', {
     status: { code: 'validation_invalid_value', message: `An agent may only set ${MUTABLE_BY_AGENT}.` },

@@ -3,11 +3,14 @@ import type { App } from '../../core/app.ts'
 import { calendarProblem, localTime, nextFireTime } from '../../core/calendar/index.ts'
 import { BadRequest, type FieldError, Forbidden } from '../../core/errors.ts'
 import { callerFrom, isSuperuser } from '../../core/records/actor.ts'
+import { addSeconds } from '../../core/time.ts'
 import type { Env } from '../env.ts'
 import { requireNotBarred, requireSignedIn } from '../guards.ts'
 
 const DEFAULT = '5'
 const MOST = 100
+/** Of a day that comes every four years nobody asks for more. */
+const YEARS_AHEAD = 40
 
 /** When a schedule would come, before there is one. */
 export const schedules = (app: App) =>
@@ -33,8 +36,13 @@ export const schedules = (app: App) =>
         data,
       )
 
+    const end = addSeconds(app.clock(), YEARS_AHEAD * 365.25 * 86_400)
     const times: { at: string; local: string }[] = []
-    for (let time = nextFireTime(calendar, app.clock()); time; time = nextFireTime(calendar, time)) {
+    for (
+      let time = nextFireTime(calendar, app.clock());
+      time && time < end;
+      time = nextFireTime(calendar, time)
+    ) {
       times.push({ at: time.toISOString(), local: localTime(time, calendar.timezone) })
       if (times.length === count) break
     }

@@ -11,8 +11,13 @@ export const fireSchedules: Job = {
   schedule: '*/15 * * * * *',
   queued: { everySeconds: 2 },
   async run(app) {
-    // An hour's window ends when the next hour is due: what nobody took must not be in its way.
-    await expireOperations.run(app)
-    for (const recurring of [patching, rebooting, fleetPatching]) await fireDue(app, recurring)
+    const parts = [
+      // An hour's window ends when the next hour is due: what nobody took must not be in its way.
+      () => expireOperations.run(app),
+      ...[patching, rebooting, fleetPatching].map((recurring) => () => fireDue(app, recurring)),
+    ]
+    const failures: unknown[] = []
+    for (const part of parts) await part().catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   },
 }

@@ -10,6 +10,7 @@ import { WITHDRAWN } from '../schedules/withdrawn.ts'
 import { exceptionsFor, merged, scriptArgs } from './exclusions.ts'
 import { releaseLock } from './lock.ts'
 import { isLost, LEASE_SECONDS, MUTABLE_BY_AGENT } from './states.ts'
+import { neverBegun } from './told-to-wait.ts'
 
 /**
  * An agent claims a pending operation, or renews its claim. The claim is a name it has already written to disk,
@@ -64,7 +65,7 @@ export function expire(event: WriteEvent<PatchOperation>): void {
     ...event.before,
     status: 'expired',
     completed_at: formatTime(event.now),
-    error_message: 'No agent took the operation before its time was over.',
+    error_message: neverBegun(event.before, 'No agent took the operation before its time was over.'),
   }
   releaseLock(event)
 }

@@ -1,6 +1,6 @@
 import { type PatchOperation, patchOperations } from '../../collections/patch-operations.ts'
 import type { App } from '../../core/app.ts'
-import { Conflict } from '../../core/errors.ts'
+import { AppError, Conflict, NotFound } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { systemCaller } from '../../core/records/actor.ts'
 import { findAll } from '../../core/records/read.ts'
@@ -31,8 +31,11 @@ export async function sweep(app: App, act: string, condition: string, parameters
     try {
       await app.records.update('patch_operations', id, { body: {} }, { ...systemCaller, act })
     } catch (error) {
-      if (!(error instanceof Conflict)) throw error
-      app.log.debug({ operation: id, act }, 'An operation moved on before the sweep came to it.')
+      if (error instanceof AppError && error.status >= 500) throw error
+      if (error instanceof Conflict || error instanceof NotFound)
+        app.log.debug({ operation: id, act }, 'An operation moved on before the sweep came to it.')
+      // One that cannot be ended must not keep the others open.
+      else app.log.error({ err: error, operation: id, act }, 'An operation could not be ended.')
     }
   }
 }

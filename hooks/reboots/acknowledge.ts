@@ -36,7 +36,7 @@ export async function acknowledge(event: Reboot, write: () => Promise<void>): Pr
   const boot = bootOf(event, agent)
   if (before.status === 'rebooting') return repeat(event, { targets, boot }, write)
   if (before.status !== 'sent') throw new Conflict(`The reboot is already ${before.status}.`)
-  if (now > startBy(before)) return tooLate(event, { targets, verdict: notAcknowledged }, write)
+  if (now > startBy(before)) return tooLate(event, { targets, verdict: notAcknowledged(before) }, write)
   if (agent.status !== 'active')
     throw new Conflict(`The agent of ${agent.hostname} is ${agent.status}; nothing is restarted.`)
   const begun = await begunOn(database, before, { retry_after_ms: RETRY_MS })

@@ -1,6 +1,7 @@
 import type { RebootOperation } from '../../collections/reboot-operations.ts'
 import type { StoredRecord } from '../../core/collection.ts'
 import { addSeconds, formatTime, parseTime } from '../../core/time.ts'
+import { neverBegun } from '../operations/told-to-wait.ts'
 import type { Verdict } from './end.ts'
 import { startBy } from './states.ts'
 
@@ -15,7 +16,10 @@ const GONE = 'The container is gone.'
 const NOT_ACKNOWLEDGED = 'The agent did not acknowledge the reboot in time; nothing was restarted.'
 const NOT_RECONNECTED = 'Agent did not reconnect within timeout period'
 
-export const notAcknowledged: Verdict = { status: 'timeout', error_message: NOT_ACKNOWLEDGED }
+export const notAcknowledged = (reboot: RebootOperation): Verdict => ({
+  status: 'timeout',
+  error_message: neverBegun(reboot, NOT_ACKNOWLEDGED),
+})
 export const notReconnected: Verdict = { status: 'timeout', error_message: NOT_RECONNECTED }
 
 /** How an open reboot has ended, if it has. */
@@ -27,7 +31,8 @@ export function verdictOf(
   const isContainers = reboot.lxc_id !== ''
   if (isContainers && (!inside || inside.status === 'removed'))
     return { status: 'failed', error_message: GONE }
-  if (reboot.status !== 'rebooting') return since && now > startBy(reboot) ? notAcknowledged : undefined
+  if (reboot.status !== 'rebooting')
+    return since && now > startBy(reboot) ? notAcknowledged(reboot) : undefined
   const isProved = isContainers ? isRestartedInside(reboot, inside) : isRestarted(reboot, host, now)
   if (isProved) return { status: 'completed', error_message: '' }
   return since && now > backBy(reboot, since) ? notReconnected : undefined

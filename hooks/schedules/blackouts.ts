@@ -5,7 +5,7 @@ import { formatTime, parseTime } from '../../core/time.ts'
 
 export type Blackouts = readonly Blackout[]
 
-/** Those of these users that end after `from`. */
+/** Those of these users that end after `from`, in the order of their starts. */
 export function blackoutsOf(database: Executor, userIds: readonly string[], from: Date): Promise<Blackout[]> {
   const parameters = [[...new Set(userIds)], formatTime(from)]
   return findAll(
@@ -42,8 +42,9 @@ export function endBefore(list: Blackouts, userId: string, from: Date, until: Da
  * one. `at` itself where none holds.
  */
 export function freeFrom(list: Blackouts, userId: string, at: Date): Date {
-  let free = at
-  for (let barred = blackoutAt(list, userId, free); barred; barred = blackoutAt(list, userId, free))
-    free = parseTime(barred.ends_at) ?? free
-  return free
+  let free = formatTime(at)
+  // They come in the order of their starts.
+  for (const one of list)
+    if (one.user_id === userId && one.starts_at <= free && one.ends_at > free) free = one.ends_at
+  return parseTime(free) ?? at
 }

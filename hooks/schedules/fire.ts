@@ -8,10 +8,10 @@ import { systemCaller } from '../../core/records/actor.ts'
 import { amend } from '../../core/records/amend.ts'
 import { LostRace } from '../../core/records/lost-race.ts'
 import { columnsOf, findAll } from '../../core/records/read.ts'
-import { formatTime } from '../../core/time.ts'
+import { addSeconds, formatTime } from '../../core/time.ts'
 import { blackoutsOf } from './blackouts.ts'
 import type { Scheduled } from './settle-calendar.ts'
-import { type Due, type Turn, turnOf } from './turn.ts'
+import { type Due, type Moment, type Turn, turnOf } from './turn.ts'
 
 /**
  * What recurs. `fire` makes a record with this id in `makes`, or throws a Conflict that says why nothing is to be made
@@ -63,7 +63,7 @@ async function fireBatch(app: App, batch: Executor, recurring: Recurring, left: 
   locked.sort((a, b) => (String(a.record.agent_id ?? '') < String(b.record.agent_id ?? '') ? -1 : 1))
   const blackouts = await blackoutsOf(batch, [...new Set(rows.map(({ user_id }) => user_id))], now)
   const turns = locked.map((schedule) => {
-    const turn = turnOf(schedule.record, { now, blackouts })
+    const turn = turnFor(app, schedule.record, { now, blackouts })
     return { schedule, turn, id: turn.due ? idFor(schedule.record.id, formatTime(turn.due.at)) : '' }
   })
   const made = await findAll(batch, makes, '"id" = any($1::text[])', [turns.map(({ id }) => id)])
@@ -75,6 +75,19 @@ async function fireBatch(app: App, batch: Executor, recurring: Recurring, left: 
       left.push(schedule.record.id)
   }
   return rows.length
+}
+
+const LOOK_AGAIN_SECONDS = 3600
+
+/** What cannot even be judged must not be in the way of the others: it is looked at again later. */
+function turnFor(app: App, schedule: Row, moment: Moment): Turn {
+  try {
+    return turnOf(schedule, moment)
+  } catch (error) {
+    app.log.error({ err: error, schedule: schedule.id }, 'The calendar of a schedule could not be read.')
+    const next_run_at = formatTime(addSeconds(moment.now, LOOK_AGAIN_SECONDS))
+    return { change: { next_run_at, ...afterwards(schedule, error) } }
+  }
 }
 
 type Firing = Turn & { id: string }

@@ -8,6 +8,8 @@ type Scheduled = { user_id: string; schedule_id: string; fleet_schedule_id?: str
 
 /** Those who wait for the end of a blackout do not all come at once. */
 const SPREAD_MS = 20_000
+/** It may be deleted, or made shorter. */
+const WAIT_MS_MAX = 300_000
 
 /**
  * Nothing that a schedule has made is begun in a blackout, though this was made later. Throws Conflict naming it,
@@ -27,6 +29,12 @@ export async function refuseBlackout(
   const waitMs = free.getTime() - now.getTime() + Math.random() * Math.min(SPREAD_MS, left / 2)
   throw new Conflict(
     `The blackout ${JSON.stringify(blackout.name)} lasts until ${formatTime(free)}; nothing that a schedule has made begins before.`,
-    left > 0 ? { retry_after_ms: Math.ceil(waitMs) } : {},
+    left > 0
+      ? {
+          retry_after_ms: Math.ceil(
+            waitMs < WAIT_MS_MAX ? waitMs : WAIT_MS_MAX * (0.8 + 0.2 * Math.random()),
+          ),
+        }
+      : {},
   )
 }

@@ -1,7 +1,7 @@
 import type { Blackout } from '../../collections/blackouts.ts'
-import { calendarProblem, lastFireTime } from '../../core/calendar/index.ts'
+import { calendarProblem, jitterMs, lastFireTime } from '../../core/calendar/index.ts'
 import { formatTime, parseTime } from '../../core/time.ts'
-import { blackoutAt, endBefore } from './blackouts.ts'
+import { blackoutAt, endBefore, freeFrom } from './blackouts.ts'
 import { nextTimes, type Scheduled, windowMs } from './settle-calendar.ts'
 
 /** A due time, and the end of the window that begins with it: nothing is started later. */
@@ -23,17 +23,24 @@ export function turnOf(schedule: Scheduled, { now, blackouts }: Moment): Turn {
   const problem = calendarProblem(schedule)
   if (problem) return { change: { ...ENDED, last_status: `failed: ${problem.field}: ${problem.message}` } }
   const first = parseTime(schedule.due_at)
-  const acted = parseTime(schedule.next_run_at)
   // Never worked out, as when it was stored by an older server.
-  if (!first || !acted) return { change: following(schedule, now) }
-  const jitter = acted.getTime() - first.getTime()
+  if (!first || schedule.next_run_at === '') return { change: following(schedule, now) }
+  const jitter = jitterMs(schedule.id, schedule.jitter_seconds)
   const at = lastFireTime(schedule, first, new Date(now.getTime() - jitter)) ?? first
   const next = following(schedule, at)
   const skip = (why: string): Turn => ({ change: { ...next, last_status: `skipped: ${why}`, failures: 0 } })
 
-  const notAfter = endBefore(blackouts, schedule.user_id, at, new Date(at.getTime() + windowMs(schedule)))
+  const end = new Date(at.getTime() + windowMs(schedule))
   const blackout = blackoutAt(blackouts, schedule.user_id, now)
-  if (blackout) return skip(`blackout ${JSON.stringify(blackout.name)}`)
+  if (blackout) {
+    const why = `blackout ${JSON.stringify(blackout.name)}`
+    const free = freeFrom(blackouts, schedule.user_id, now)
+    if (schedule.missed === 'skip' || free >= end) return skip(why)
+    // Its window is longer than that.
+    const waits = { due_at: formatTime(at), next_run_at: formatTime(free) }
+    return { change: { ...waits, last_status: `waits: ${why}` } }
+  }
+  const notAfter = endBefore(blackouts, schedule.user_id, now, end)
   const lateMs = now.getTime() - at.getTime() - jitter
   if (now >= notAfter || (schedule.missed === 'skip' && lateMs > PUNCTUAL_MS))
     return skip(`the due time ${formatTime(at)} was missed`)

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { startTestServer } from '../support/server.ts'
 import { testClock } from './world.ts'
 
 type Body = Record<string, unknown>

@@ -48,11 +48,13 @@ describe('the preview of a schedule', () => {
     expect((await preview({ cron_expression: '0 3 * * 0', timezone: '' })).body).toEqual(body)
   })
 
-  it('has up to a hundred', async () => {
+  it('has up to a hundred, and looks no further than forty years', async () => {
     for (const n of ['1', '100']) {
-      const { body } = await preview({ cron_expression: '0 0 29 2 *', timezone: 'Pacific/Apia', n })
+      const { body } = await preview({ cron_expression: '0 0 1 * *', timezone: 'Pacific/Apia', n })
       expect(body.times).toHaveLength(Number(n))
     }
+    const { body } = await preview({ cron_expression: '0 0 29 2 *', timezone: 'Pacific/Apia', n: '100' })
+    expect(body.times).toHaveLength(10)
   })
 
   it.each([

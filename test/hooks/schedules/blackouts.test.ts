@@ -9,11 +9,11 @@ const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour))
 const text = (hour: number) => at(hour).toISOString().replace('T', ' ')
 
 const list = [
-  blackout('night', 2, 6),
-  blackout('morning', 6, 8),
-  blackout('long', 3, 7),
-  blackout('evening', 20, 22),
   blackout('not mine', 0, 24, 'other'),
+  blackout('night', 2, 6),
+  blackout('long', 3, 7),
+  blackout('morning', 6, 8),
+  blackout('evening', 20, 22),
 ]
 
 describe('a blackout', () => {
@@ -42,6 +42,13 @@ describe('a blackout', () => {
   test('is over when those that follow it are', () => {
     expect(freeFrom(list, 'u', at(3))).toEqual(at(8))
     expect(freeFrom(list, 'u', at(9))).toEqual(at(9))
+  })
+
+  test('costs nobody anything, however many there are', () => {
+    const many = Array.from({ length: 20_000 }, (_, hour) => blackout('', hour, hour + 1))
+    const began = performance.now()
+    expect(freeFrom(many, 'u', at(0))).toEqual(at(20_000))
+    expect(performance.now() - began).toBeLessThan(500)
   })
 })
 

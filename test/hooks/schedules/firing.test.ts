@@ -349,6 +349,25 @@ describe('a schedule that cannot do its work', () => {
     })
   })
 
+  it('keeps nobody else from theirs, even if it cannot be judged at all', async () => {
+    const sick = await owner()
+    const healthy = await owner()
+    const id = String((await sick.schedule()).body.id)
+    const other = (await healthy.schedule({ cron_expression: '* * * * *', mode: 'dry-run' })).body
+    // What no calendar can count to: it throws where the turn is worked out.
+    await sql(
+      `update "patch_schedules" set "window_minutes" = 'Infinity', "next_run_at" = '1', "due_at" = '2026-03-01 00:00:00.000Z' where "id" = $1`,
+      [id],
+    )
+    time.forward(60)
+    await fire()
+    expect(await healthy.made(other.id)).toHaveLength(1)
+    expect(await sick.stored(id)).toMatchObject({
+      failures: 1,
+      last_status: expect.stringMatching(/^failed: /),
+    })
+  })
+
   it('gets a next time where an older server has left it none', async () => {
     const { schedule, stored } = await owner()
     const { body } = await schedule({ cron_expression: '0 3 * * *' })

@@ -1,0 +1,3 @@
+ALTER TABLE "patch_operations" ADD COLUMN "waiting_for" text COLLATE "C" DEFAULT '' NOT NULL;
+--> statement-breakpoint
+ALTER TABLE "reboot_operations" ADD COLUMN "waiting_for" text COLLATE "C" DEFAULT '' NOT NULL;
