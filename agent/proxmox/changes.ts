@@ -8,7 +8,7 @@ import { z } from 'zod'
  */
 const CHANGED: Record<number, 'yes' | 'no' | 'as its result says'> = {
   0: 'yes',
-  1: 'no', // wrong arguments
+  1: 'as its result says', // wrong arguments, and any failure of a script that somebody else has written
   2: 'no', // nothing to do
   101: 'no', // the metadata could not be refreshed
   102: 'no', // a lock was held too long; while packages change there is no such code

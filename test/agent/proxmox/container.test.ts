@@ -104,6 +104,8 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
     for (const [code, script] of [
       [104, changing(104, 'echo out; echo err >&2')],
       [105, changing(105)],
+      // The third command of an operator's own script, which has `set -e`.
+      [1, '#!/bin/sh\nset -e\necho changed >/etc/changed\nfalse\necho never\n'],
       // A code that nobody knows, and a script that a signal has killed.
       [9, changing(9)],
       [137, changing(0, 'kill -KILL $$')],
@@ -133,6 +135,7 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
       [101, ''],
       [108, ''],
       [2, ''],
+      [1, `echo '{"upgraded":[],"failed":[]}'`],
       [106, `echo '{"upgraded":[],"failed":[]}'`],
     ] as const) {
       const row = world.order({ vmid: 101, snapshot: true, script: changing(code, more) })
