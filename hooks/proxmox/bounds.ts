@@ -10,21 +10,24 @@ const MOST: Readonly<Record<string, number>> = {
   proxmox_qemu: 10_000,
 }
 
-/** Throws Conflict for more: an agent that invents what it finds must not fill the database. */
-export async function refuseCrowd(
+/**
+ * The refusal of more: an agent that invents what it finds must not fill the database. To be thrown once what it said of
+ * the others is committed, or that would be lost as often as it is said.
+ */
+export async function crowdedBy(
   { transaction }: Discovery,
   table: string,
   agent: { id: string },
   added: number,
-): Promise<void> {
-  if (added === 0) return
+): Promise<Conflict | undefined> {
+  if (added === 0) return undefined
   const [row] = await transaction.run<{ count: number }>(
     `select count(*)::int as "count" from ${quote(table)} where "agent_id" = $1`,
     [agent.id],
   )
   const most = MOST[table] ?? 0
-  if ((row?.count ?? 0) + added > most)
-    throw new Conflict(
-      `One agent may tell of ${most} records of ${table}, removed ones included; delete those that are not needed any more.`,
-    )
+  if ((row?.count ?? 0) + added <= most) return undefined
+  return new Conflict(
+    `One agent may tell of ${most} records of ${table}, removed ones included; delete those that are not needed any more.`,
+  )
 }

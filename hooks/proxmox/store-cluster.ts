@@ -4,7 +4,7 @@ import type { Executor } from '../../core/db/database.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { findOne } from '../../core/records/read.ts'
 import { formatTime } from '../../core/time.ts'
-import { refuseCrowd } from './bounds.ts'
+import { crowdedBy } from './bounds.ts'
 import { differences } from './differences.ts'
 import { type Discovery, discovering } from './discovering.ts'
 import { storeOwnNode } from './own-node.ts'
@@ -44,7 +44,8 @@ async function write(discovery: Discovery, agent: Agent, found: FoundCluster): P
   const recorded_at = formatTime(now)
   const known = await clusterOf(transaction, agent, found)
   if (!known) {
-    await refuseCrowd(discovery, 'proxmox_cluster', agent, 1)
+    const crowd = await crowdedBy(discovery, 'proxmox_cluster', agent, 1)
+    if (crowd) throw crowd
     const body = { ...factsOf(found), px_cluster_id: found.px_cluster_id, agent_id: agent.id, recorded_at }
     return (await records.create('proxmox_cluster', { body }, caller)).id
   }

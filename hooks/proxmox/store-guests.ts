@@ -1,7 +1,7 @@
 import type { Agent } from '../../collections/agents.ts'
 import type { App } from '../../core/app.ts'
 import type { Executor } from '../../core/db/database.ts'
-import { BadRequest } from '../../core/errors.ts'
+import { BadRequest, type Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { findAll } from '../../core/records/read.ts'
 import { discovering } from './discovering.ts'
@@ -46,13 +46,17 @@ export async function storeGuests<T extends FoundLxc | FoundQemu, R>(
     await touchGuests(database, kind, first.touched, now)
     return first.touched.map(({ guest }) => guest)
   }
-  for (const part of parts(report))
-    await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
+  let crowd: Conflict | undefined
+  for (const part of parts(report)) {
+    const refusal = await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
       const [, changes] = await plan(discovery.transaction, part, report)
-      await writeGuests(discovery, agent, kind, changes)
+      return writeGuests(discovery, agent, kind, changes)
     })
+    crowd ??= refusal
+  }
   for (const { guest, change } of first.changed)
     warnOfMismatch(event.app, { ...guest, ...change }, change, families)
+  if (crowd) throw crowd
   for (const facts of first.created) warnOfMismatch(event.app, facts, facts, families)
   return guestsOf(database, kind, reporter, { ...report, isComplete: false })
 }

@@ -1,8 +1,9 @@
 import type { Agent } from '../../collections/agents.ts'
 import { quote } from '../../core/db/statement.ts'
+import type { Conflict } from '../../core/errors.ts'
 import type { WriteEvent } from '../../core/hooks.ts'
 import { formatTime } from '../../core/time.ts'
-import { refuseCrowd } from './bounds.ts'
+import { crowdedBy } from './bounds.ts'
 import { detachContainers } from './detach.ts'
 import { differences } from './differences.ts'
 import { type Discovery, discovering } from './discovering.ts'
@@ -32,11 +33,13 @@ export async function storeNodes<R>(
   const reporter = await reporterOf(database, agent, report.cluster, now)
   const plan = planOf(reporter, report)
   if (isQuiet(plan)) await touch(event, plan.touched)
-  else
-    await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
+  else {
+    const crowd = await discovering(event, agent, reporter.cluster?.id ?? '', async (discovery) => {
       const current = await reporterOf(discovery.transaction, agent, report.cluster, now)
-      await carryOut(discovery, current, planOf(current, report))
+      return carryOut(discovery, current, planOf(current, report))
     })
+    if (crowd) throw crowd
+  }
   const stored = await reporterOf(database, agent, report.cluster, now)
   return stored.nodes.find(({ name }) => name === report.items[0]?.name)?.id ?? stored.own?.id ?? ''
 }
@@ -111,17 +114,13 @@ async function touch<R>(
   ])
 }
 
-async function carryOut(discovery: Discovery, reporter: Reporter, plan: Plan): Promise<void> {
+/** Returns the refusal of new ones, of which none is stored where they are too many. */
+async function carryOut(discovery: Discovery, reporter: Reporter, plan: Plan): Promise<Conflict | undefined> {
   const { transaction: database, records, caller, now } = discovery
   const recorded_at = formatTime(now)
   const cluster_id = reporter.cluster?.id ?? ''
   await touch({ database, now }, plan.touched)
   if (plan.own) await storeOwnNode(discovery, reporter, plan.own)
-  await refuseCrowd(discovery, 'proxmox_nodes', reporter.agent, plan.created.length)
-  for (const item of plan.created) {
-    const body = { ...factsOf(item), cluster_id, agent_id: reporter.agent.id, recorded_at }
-    await records.create('proxmox_nodes', { body }, caller)
-  }
   for (const { node, change } of plan.changed) {
     // When its own agent has last told of it stays to be seen.
     const body = node.local ? change : { ...change, recorded_at }
@@ -131,4 +130,11 @@ async function carryOut(discovery: Discovery, reporter: Reporter, plan: Plan): P
     await detachContainers(discovery, node.id)
     await records.delete('proxmox_nodes', node.id, caller)
   }
+  const crowd = await crowdedBy(discovery, 'proxmox_nodes', reporter.agent, plan.created.length)
+  if (crowd) return crowd
+  for (const item of plan.created) {
+    const body = { ...factsOf(item), cluster_id, agent_id: reporter.agent.id, recorded_at }
+    await records.create('proxmox_nodes', { body }, caller)
+  }
+  return undefined
 }

@@ -1,9 +1,10 @@
 import type { Agent } from '../../collections/agents.ts'
 import type { Executor } from '../../core/db/database.ts'
 import { quote } from '../../core/db/statement.ts'
+import type { Conflict } from '../../core/errors.ts'
 import { formatTime } from '../../core/time.ts'
 import type { Container } from '../ownership.ts'
-import { refuseCrowd } from './bounds.ts'
+import { crowdedBy } from './bounds.ts'
 import { REMOVED } from './detach.ts'
 import type { Discovery } from './discovering.ts'
 import { follow } from './follow.ts'
@@ -31,18 +32,17 @@ export async function touchGuests(
   )
 }
 
+/** Returns the refusal of new ones, of which none is stored where they are too many. */
 export async function writeGuests(
   discovery: Discovery,
   agent: Agent,
   { collection }: Named,
   plan: GuestPlan,
-): Promise<void> {
+): Promise<Conflict | undefined> {
   const { transaction, records, caller, now } = discovery
   const { name } = collection
   const recorded_at = formatTime(now)
   await touchGuests(transaction, { collection }, plan.touched, now)
-  await refuseCrowd(discovery, name, agent, plan.created.length)
-  for (const facts of plan.created) await records.create(name, { body: { ...facts, recorded_at } }, caller)
   for (const { guest, change, uptime } of plan.changed) {
     await records.update(name, guest.id, { body: { ...change, uptime, recorded_at } }, caller)
     if (isContainer(guest)) await follow(discovery, guest, change)
@@ -50,6 +50,10 @@ export async function writeGuests(
   for (const guest of plan.gone)
     if (isContainer(guest)) await records.update(name, guest.id, { body: REMOVED }, caller)
     else await records.delete(name, guest.id, caller)
+  const crowd = await crowdedBy(discovery, name, agent, plan.created.length)
+  if (crowd) return crowd
+  for (const facts of plan.created) await records.create(name, { body: { ...facts, recorded_at } }, caller)
+  return undefined
 }
 
 const isContainer = (guest: Guest): guest is Container => 'lxc_id' in guest

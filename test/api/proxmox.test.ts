@@ -381,6 +381,32 @@ describe('a report', () => {
     expect(nodes.status).toBe(409)
   })
 
+  it('that is too much to be told of hides nothing of what is known', async () => {
+    await bothNodes()
+    await world.guests(one(), px, [{ vmid: 101 }, { vmid: 102 }])
+    await world.guests(two(), px, [{ vmid: 103 }])
+    await world.app.database.run(
+      `insert into "proxmox_lxc" ("id", "agent_id", "user_id", "vmid", "status")
+       select 'crowd-' || lpad(n::text, 9, '0'), $1, $2, 100000 + n, 'removed' from generate_series(1, 9999) n`,
+      [one().id, owner],
+    )
+    const items = [101, 103, 104].map((vmid) => ({ vmid, status: 'stopped', ostype: 'debian' }))
+    const full = await world.asAgent(one(), 'POST', '/api/proxmox/lxc', {
+      ...{ node: one().node, px_cluster_id: px, complete: true, items },
+    })
+    expect(full).toMatchObject({ status: 409, body: { message: expect.stringContaining('10000 records') } })
+    expect(await lxc(101)).toMatchObject({ status: 'stopped' })
+    expect(await lxc(102)).toMatchObject({ status: 'removed' })
+    expect(await lxc(103)).toMatchObject({ agent_id: one().id, node_id: (await node(one())).id })
+    expect(await world.rows('proxmox_lxc', '"vmid" = 104 and "agent_id" = $1', [one().id])).toEqual([])
+
+    const many = Array.from({ length: 501 }, (_, at) => ({ name: `node-${at}` }))
+    const nodes = [{ name: one().node, local: 1, ip: '10.0.0.9' }, ...many]
+    const crowd = await world.asAgent(one(), 'POST', '/api/proxmox/node', { px_cluster_id: px, items: nodes })
+    expect(crowd.status).toBe(409)
+    expect(await node(one())).toMatchObject({ ip: '10.0.0.9' })
+  })
+
   it('is bounded, and what is odd in it becomes nothing', async () => {
     await world.node(one(), px)
     const send = (body: unknown) => world.asAgent(one(), 'POST', '/api/proxmox/lxc', body)
