@@ -9,6 +9,12 @@ const words = z.union([z.string(), z.number()]).transform(String).catch('')
 const flag = z.preprocess((value) => [1, '1', true].includes(value as number), z.boolean())
 const amount = z.coerce.number().min(0).catch(0)
 
+/** Seconds; a guest of which none are told has not run for none. */
+const uptime = z.preprocess(
+  (value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value),
+  z.number().min(0).optional().catch(undefined),
+)
+
 const ClusterRow = z.object({
   type: z.literal('cluster'),
   name: words,
@@ -30,7 +36,7 @@ const GuestRow = z.object({
   vmid: z.coerce.number().int().positive(),
   name: words,
   status: words,
-  uptime: amount,
+  uptime,
   template: flag,
   lock: words,
 })

@@ -12,12 +12,16 @@ const SAME_START_MS = 60_000
 /** Each look is a process of Perl on the host. */
 const AT_ONCE = 2
 
-type Looked = { name: string; startedAt: number; until: number; platform: Platform | undefined }
+type Looked = { name: string; startedAt: number | undefined; until: number; platform: Platform | undefined }
+
+/** Of one that is not told, nobody can say that it was another. */
+const isSameStart = (one: number | undefined, other: number | undefined): boolean =>
+  one === undefined || other === undefined || Math.abs(one - other) < SAME_START_MS
 
 /** What was seen inside containers, remembered until they are restarted or a day has passed. */
 export const openLooks = (context: Pick<Context, 'proxmox' | 'timings' | 'log' | 'stop'>) => {
   const seen = new Map<number, Looked>()
-  const startOf = ({ uptime }: GuestRow) => Date.now() - uptime * 1000
+  const startOf = ({ uptime }: GuestRow) => (uptime === undefined ? undefined : Date.now() - uptime * 1000)
 
   /** A number is given away again; whoever has it then has another name, or is looked into again. */
   const namesake = ({ vmid, name }: GuestRow): Looked | undefined => {
@@ -27,8 +31,9 @@ export const openLooks = (context: Pick<Context, 'proxmox' | 'timings' | 'log' |
 
   const known = (guest: GuestRow): Looked | undefined => {
     const looked = namesake(guest)
-    const isSame = looked && Math.abs(looked.startedAt - startOf(guest)) < SAME_START_MS
-    return isSame && Date.now() < looked.until ? looked : undefined
+    return looked && Date.now() < looked.until && isSameStart(looked.startedAt, startOf(guest))
+      ? looked
+      : undefined
   }
 
   const look = async (guest: GuestRow) => {

@@ -6,6 +6,7 @@ import type { Families } from './families.ts'
 import type { GuestKind } from './guest-kinds.ts'
 import type { FoundLxc, FoundQemu, Report } from './read.ts'
 import type { Node, Reporter } from './reporter.ts'
+import { uptimeOf } from './uptime.ts'
 
 export type Guest = RecordOf<typeof proxmoxQemu> | RecordOf<typeof proxmoxLxc>
 type Facts = Record<string, unknown>
@@ -31,6 +32,7 @@ export function planGuests<T extends FoundLxc | FoundQemu>(
   all: Report<T>,
   known: readonly Guest[],
   families: Families,
+  now: Date,
 ): GuestPlan {
   const { agent, own } = reporter
   const cluster_id = reporter.cluster?.id ?? ''
@@ -47,7 +49,7 @@ export function planGuests<T extends FoundLxc | FoundQemu>(
     const guest = storedAs(known, vmid, cluster_id)
     const isOwn = node.id === own?.id
     if (guest && !isOwn && isHeld(guest, node, nodes)) continue
-    const uptime = item.status === 'running' ? item.uptime : 0
+    const uptime = uptimeOf(item, guest, now)
     const place = { cluster_id, node_id: node.id, agent_id: isOwn || !guest ? agent.id : guest.agent_id }
     const facts = { ...place, ...kind.facts(item, guest, families) }
     if (!guest) {

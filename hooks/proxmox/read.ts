@@ -23,6 +23,11 @@ const words = (max: number) =>
   )
 const flag = z.preprocess(toBool, z.boolean())
 const amount = (max: number) => z.coerce.number().min(0).max(max).catch(0)
+/** Not 0 where it is missing: that a container has run for no time would prove that it was restarted. */
+const uptime = z.preprocess(
+  (value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value),
+  z.number().min(0).max(UPTIME_MAX).optional().catch(undefined),
+)
 const vmid = z.coerce.number().int().min(VMID_MIN).max(VMID_MAX)
 const status = z.enum(['running', 'stopped', 'paused', 'suspended', 'unknown', 'removed']).catch('unknown')
 
@@ -59,7 +64,7 @@ const guest = {
   name: words(255),
   status,
   ostype: words(100),
-  uptime: amount(UPTIME_MAX),
+  uptime,
 }
 
 /** `vmid` may be left out where the id says it: "lxc/101". */

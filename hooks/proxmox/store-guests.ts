@@ -35,7 +35,7 @@ export async function storeGuests<T extends FoundLxc | FoundQemu, R>(
   const plan = async (on: Executor, part: Report<T>, all: Report<T>): Promise<[Reporter, GuestPlan]> => {
     const reporter = await reporterOf(on, agent, report.cluster, now)
     const known = await guestsOf(on, kind, reporter, part.isComplete ? all : part)
-    return [reporter, planGuests(kind, reporter, part, all, known, families)]
+    return [reporter, planGuests(kind, reporter, part, all, known, families, now)]
   }
   const [reporter, first] = await plan(database, report, report)
   if (report.items.length > 0 && first.placed === 0)

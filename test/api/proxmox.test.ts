@@ -256,6 +256,39 @@ describe('a guest', () => {
     })
   })
 
+  it('that is said to run, and not for how long, was not restarted', async () => {
+    const [known, unknown, suspended] = [101, 102, 103]
+    const found = (uptime?: unknown, status = 'running') => [
+      { vmid: known, uptime },
+      { vmid: unknown, uptime },
+      { vmid: suspended, uptime, status },
+    ]
+    await world.node(one(), px)
+    await world.guests(one(), px, found().with(0, { vmid: known, uptime: 5000 }))
+    const reboots: string[] = []
+    for (const vmid of [known, unknown, suspended]) {
+      const { id: lxc_id } = await lxc(vmid)
+      world.time.forward(1)
+      const asked = { agent_id: one().id, lxc_id }
+      const { body } = await world.asUser(owner, 'POST', '/api/reboot', asked)
+      const path = `/api/reboot/${body.reboot_id}/acknowledge`
+      expect((await world.asAgent(one(), 'POST', path, {})).status).toBe(200)
+      reboots.push(String(body.reboot_id))
+    }
+    const statuses = () =>
+      Promise.all(reboots.map(async (id) => (await world.row('reboot_operations', '"id" = $1', id)).status))
+    const rebooting = reboots.map(() => 'rebooting')
+    for (const uptime of [undefined, null, '', 'soon', true, [], -1]) {
+      world.time.forward(10)
+      await world.guests(one(), px, found(uptime, 'suspended'))
+      await world.guests(one(), px, found(uptime))
+      expect(await statuses(), JSON.stringify(uptime)).toEqual(rebooting)
+    }
+    expect(await lxc(known)).toMatchObject({ uptime: 5073 })
+    await world.guests(one(), px, found('0'))
+    expect(await statuses()).toEqual(reboots.map(() => 'completed'))
+  })
+
   it('that is gone is kept as removed if it is a container, deleted if it is a machine, and may come back', async () => {
     await world.node(one(), px)
     await world.guests(one(), px, [{ vmid: 101 }, { vmid: 102 }])

@@ -186,7 +186,7 @@ test('what fields are missing is no matter, as long as things have names', async
   expect(failed.size).toBe(0)
   expect(node?.items).toEqual([expect.objectContaining({ name: 'pve1', local: true, online: false })])
   expect(lxc?.items).toEqual([
-    { node: 'pve1', vmid: 105, lxc_id: 'lxc/105', name: '', status: '', uptime: 0, ostype: '' },
+    { node: 'pve1', vmid: 105, lxc_id: 'lxc/105', name: '', status: '', ostype: '' },
   ])
 })
 
@@ -211,6 +211,22 @@ test('a container is looked into once, and again when it was restarted', async (
   })
   expect((await agent.once()).lxc?.items?.[0]).toMatchObject({ os_version: '13' })
   expect(looks()).toBe(2)
+})
+
+test('a container that is not told for how long it runs is reported so, and not looked into all the time', async () => {
+  await using cluster = await openCluster()
+  cluster.guest({ vmid: 101, node: 'pve1', answers: debian })
+  const agent = discoverer(cluster, 'pve1')
+  const row = { vmid: 101, name: 'ct', status: 'running' }
+  // The first is asked for twice: before the look, and after it.
+  for (const uptime of [undefined, undefined, null, '', 'long'])
+    cluster.fail({ tool: 'pvesh get /nodes/pve1/lxc', exit: 0, stdout: JSON.stringify([{ ...row, uptime }]) })
+  for (let at = 0; at < 4; at++) {
+    const { lxc } = await agent.once()
+    expect(lxc?.items?.[0]).toMatchObject({ vmid: 101, status: 'running' })
+    expect(JSON.stringify(lxc)).not.toContain('uptime')
+  }
+  expect(cluster.calls().filter(({ tool }) => tool === 'pct')).toHaveLength(1)
 })
 
 test('what has moved on while a container was looked into is not told of again', async () => {
