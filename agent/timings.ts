@@ -44,6 +44,8 @@ export const Timings = z.strictObject({
   shutdownMs: z.number().positive().default(60_000),
   /** How long it is tried to put a container right, before that is left to its administrator. */
   settleMs: z.number().positive().default(900_000),
+  /** How old the last sign of an interrupted run may be for its container to be taken back without being asked. */
+  rollbackWithinMs: z.number().positive().default(3_600_000),
   backoffBaseMs: z.number().positive().default(1_000),
   backoffMaxMs: z.number().positive().default(60_000),
 })

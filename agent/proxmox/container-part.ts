@@ -30,9 +30,15 @@ export const ContainerPart = z.object({
   before: Health.optional(),
   /** The `pct` command under way: it outlives the agent. */
   step: ProcessId.optional(),
+  /** Its name: `rollback`. */
+  stepName: z.string().optional(),
   /** Why it is taken back to the snapshot. */
   undo: z.string().optional(),
   undone: z.boolean().optional(),
+  /** The last sure sign of the run, as a time of ISO 8601. */
+  lastSign: z.string().optional(),
+  /** Why it is not taken back, whatever is wrong with it. */
+  late: z.string().optional(),
   /** When putting it right began, as a time of ISO 8601. */
   settlingSince: z.string().optional(),
 })

@@ -54,7 +54,8 @@ export const runInContainer = async (
     if (halt.signal.reason !== 'interrupted') at.save({}, { verdict: verdictAt(error, at, halt) })
   }
   if (halt.signal.reason === 'interrupted') return 'over'
-  return settleContainer(context, at.job)
+  at.save({ lastSign: new Date().toISOString() })
+  return settleContainer(context, at.job, true)
 }
 
 /** Of a job in which nothing was run. */

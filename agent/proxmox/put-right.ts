@@ -23,6 +23,7 @@ export const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdi
     await dropSnapshot(at).catch((error: unknown) => at.say(`The snapshot is left there: ${reasonOf(error)}`))
     return judged
   }
+  if (part.late !== undefined && !part.undone) return leaveAsItIs(at, judged, part.late)
   const harm = part.undo ?? (await harmOf(at, judged))
   if (harm === undefined) {
     await pruneSnapshots(at)
@@ -50,12 +51,28 @@ export const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdi
   return { ...base, outcome: 'rolled_back', message }
 }
 
+/** Of a run that was interrupted too long ago: how the container is now says nothing of the update. */
+const leaveAsItIs = async (at: ContainerJob, judged: Verdict, why: string): Promise<Verdict> => {
+  const { undo, snapshot, vmid } = at.part
+  await pruneSnapshots(at)
+  const isGood = isSuccess(judged)
+  if (isGood && undo === undefined) {
+    at.say(`How it is now was not looked at: ${why}.`)
+    return judged
+  }
+  const base: Verdict = isGood ? { status: 'failed' } : judged
+  if (!snapshot) return base
+  const left = `It was not taken back, as what was written in it since would be lost: ${why}.`
+  const remedy = `The snapshot ${snapshot} is kept. By hand: pct rollback ${vmid} ${snapshot}`
+  return { ...base, message: [undo ?? failureOf(at, judged), left, remedy].join(' ') }
+}
+
+const failureOf = ({ part }: ContainerJob, { exitCode, message }: Verdict) =>
+  `${called(part)}: ${message ?? `the script failed with ${exitCode}.`}`
+
 /** Why it must be taken back. */
 const harmOf = async (at: ContainerJob, judged: Verdict): Promise<string | undefined> => {
-  if (!isSuccess(judged)) {
-    const { exitCode, message } = judged
-    return `${called(at.part)}: ${message ?? `the script failed with ${exitCode}.`}`
-  }
+  if (!isSuccess(judged)) return failureOf(at, judged)
   const decline = await waitForHealth(at)
   if (decline === undefined) return undefined
   return `${called(at.part)} did not come back well after the update: ${decline}.`

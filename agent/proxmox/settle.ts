@@ -11,20 +11,23 @@ import { putRight } from './put-right.ts'
 import { endLeft, HOST_GRACE_MS, judge } from './script-end.ts'
 import { awaitStep, runStep } from './step.ts'
 import { stopInside } from './stop-inside.ts'
+import { lastSignOf, signAfterStep, tooLate } from './too-late.ts'
 import { trying } from './trying.ts'
 
 /**
  * Ends a job whose script has ended, or was never started, or was left by an earlier run of the agent: nothing of
  * ours stays in the container, it is taken back to its snapshot where that is called for, and what we have started
  * is stopped. Each part asks what there is to do, so that it can be done again after an interruption anywhere.
- * Throws where the agent is to stop meanwhile.
+ * `isOwn`: this run of the agent has begun it. Throws where the agent is to stop meanwhile.
  */
-export const settleContainer = async (context: Context, begun: Job): Promise<Job> => {
+export const settleContainer = async (context: Context, begun: Job, isOwn = false): Promise<Job> => {
   const { container } = begun
   if (!container) throw new Error(`Job ${begun.id} is not one in a container.`)
   using _lease = keepLease(context, begun)
   const at = openContainerJob(context, { ...begun, container }, leaving(context))
-  at.save({ settlingSince: container.settlingSince ?? new Date().toISOString() })
+  const cameAt = new Date()
+  const lastSign = container.lastSign ?? new Date(lastSignOf(context, begun)).toISOString()
+  at.save({ settlingSince: container.settlingSince ?? cameAt.toISOString(), lastSign })
   at.say('=== Afterwards ===')
   await awaitStep(at)
   if (!(await isThere(at))) {
@@ -32,8 +35,11 @@ export const settleContainer = async (context: Context, begun: Job): Promise<Job
     const gone = `${called(at.part)} is not on this node any more; what was done in it is left as it is.`
     return finish(context, at.job, explained(await judge(at), gone))
   }
+  if (!isOwn) await judgeAge(at, cameAt)
   await endLeft(at)
   const judged = await judge(at)
+  // From here on it is the agent itself that may be interrupted.
+  if (!at.job.verdict && at.part.late === undefined) at.save({ lastSign: new Date().toISOString() })
   at.save({}, { verdict: judged })
   // Before anything else, as it may have to be looked for in vain where the container does not answer.
   await leave(at).catch((error: unknown) => at.say(`Our folder is still there: ${reasonOf(error)}`))
@@ -45,6 +51,15 @@ export const settleContainer = async (context: Context, begun: Job): Promise<Job
     await trying(at, 'It could not be stopped again', () => stopAgain(at)),
   ].filter(Boolean)
   return finish(context, at.job, explained(verdict, notes.join(' ')))
+}
+
+/** Writes down where the run was interrupted too long ago for the container to be taken back. */
+const judgeAge = async (at: ContainerJob, cameAt: Date): Promise<void> => {
+  if (at.part.late !== undefined) return
+  const late = await tooLate(at, signAfterStep(at), cameAt.getTime())
+  if (!late) return
+  // What somebody else has started is not ours to stop.
+  at.save({ late: late.why, ...(late.startedAnew ? { started: undefined } : {}) })
 }
 
 /** Aborted when the agent is to stop and there will be a next run of it. */

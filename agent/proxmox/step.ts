@@ -47,7 +47,7 @@ const runOnce = async (at: ContainerJob, args: readonly string[], timeoutMs: num
   const streams = { stdout: output, stderr: output, exit, append: true }
   const child = await scripts.start({ script: 'pct', args: [...args], path, ...streams })
   try {
-    at.save({ step: child.id })
+    at.save({ step: child.id, stepName: args[0] })
   } catch (error) {
     child.never()
     await child.ended
@@ -65,15 +65,21 @@ const runOnce = async (at: ContainerJob, args: readonly string[], timeoutMs: num
   await child.ended
   const said = tailOf(output, OUTPUT_BYTES_MAX).trim()
   if (said) at.say(said)
-  at.save({ step: undefined })
-  rmSync(output, { force: true })
   const code = journal.exitCode(id, 'step-exit')
+  closeStep(at, code)
+  rmSync(output, { force: true })
   if (overdue.signal.aborted) throw new PctError(`pct ${args[0]} had not ended after ${timeoutMs} ms.`)
   if (code === 0) return said
   throw new PctError(
     `pct ${args[0]} failed${code === undefined ? '' : ` with ${code}`}: ${lastLines(said)}`,
     said,
   )
+}
+
+/** A rollback that has succeeded is written down with its end: a second one would lose what was written since. */
+const closeStep = (at: ContainerJob, code: number | undefined): void => {
+  const undone = at.part.undone || (at.part.stepName === 'rollback' && code === 0)
+  at.save({ step: undefined, stepName: undefined, ...(undone ? { undone } : {}) })
 }
 
 /** What a sentence has room for. */
@@ -94,5 +100,5 @@ export const awaitStep = async (at: ContainerJob): Promise<void> => {
   }
   const said = tailOf(at.context.journal.path(at.job.id, 'step'), OUTPUT_BYTES_MAX).trim()
   if (said) at.say(said)
-  at.save({ step: undefined })
+  closeStep(at, at.context.journal.exitCode(at.job.id, 'step-exit'))
 }

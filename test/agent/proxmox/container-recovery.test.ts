@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isRoot } from '../../support/hosts/box.ts'
@@ -184,5 +184,102 @@ describe.skipIf(!isRoot)('killed with SIGKILL', { timeout: FIVE_MINUTES }, () =>
     expect(result, second.output).toMatchObject({ outcome: 'rolled_back' })
     expect(existsSync(join(web.root, 'etc/changed'))).toBe(false)
     expect(world.left(web.root)).toEqual([])
+  })
+})
+
+const CHANGED_ONCE = '#!/bin/sh\necho changed >/etc/changed\nsleep 300\n'
+const DAYS_MS = 3 * 86_400_000
+const SIGNS = ['exit', 'stdout', 'stderr', 'step', 'step-exit']
+
+/** As if the agent had been away since: what it finds of the run is that old. */
+const ageBy = (world: World, id: string, ms: number) => {
+  const job = join(world.state.folder, 'jobs', id)
+  const at = new Date(Date.now() - ms)
+  for (const file of SIGNS) if (existsSync(join(job, file))) utimesSync(join(job, file), at, at)
+  const file = join(job, 'job.json')
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace(/"(startedAt|lastSign)": "[^"]*"/g, `"$1": "${at.toISOString()}"`))
+}
+
+describe.skipIf(!isRoot)('an agent that comes back late', { timeout: FIVE_MINUTES }, () => {
+  const begun = async (world: World, script: string) => {
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    web.edit((guest) => {
+      guest.startedAt = Date.now() - 2 * DAYS_MS
+    })
+    const first = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, script })
+    await first.says(/The script runs/)
+    await expect.poll(() => existsSync(join(web.root, 'etc/changed'))).toBe(true)
+    await first.stop('SIGKILL')
+    return { web, row }
+  }
+
+  test('after days: nothing of them is taken back, and the way to do it is said', async () => {
+    await using world = await openWorld()
+    const { web, row } = await begun(world, CHANGED_ONCE)
+    ageBy(world, row.id, DAYS_MS)
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ status: 'failed', outcome: 'interrupted' })
+    expect(result.error_message).toMatch(/It was not taken back.*the last sign of its run is of/)
+    expect(result.error_message).toContain(`By hand: pct rollback 101 patchbase-${row.id}`)
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(true)
+    expect(web.guest().snapshots.map(({ name }) => name)).toEqual([`patchbase-${row.id}`])
+    expect(world.steps().filter((step) => step.startsWith('rollback'))).toEqual([])
+    expect(world.left(web.root)).toEqual([])
+  })
+
+  test('the container was started anew since: the same, however short that is', async () => {
+    await using world = await openWorld()
+    const { web, row } = await begun(world, CHANGED_ONCE)
+    ageBy(world, row.id, 10_000)
+    web.edit((guest) => {
+      guest.startedAt = Date.now()
+    })
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ status: 'failed', outcome: 'interrupted' })
+    expect(result.error_message).toMatch(/It was not taken back.*started anew/)
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(true)
+  })
+
+  test('it ended well days ago: what has failed there since says nothing of the update', async () => {
+    await using world = await openWorld()
+    const { web, row } = await begun(
+      world,
+      '#!/bin/sh\necho changed >/etc/changed\nuntil [ -e /etc/go ]; do sleep 0.1; done\n',
+    )
+    await web.write('/etc/go', '')
+    await expect.poll(() => existsSync(join(world.state.folder, 'jobs', row.id, 'exit'))).toBe(true)
+    ageBy(world, row.id, DAYS_MS)
+    await web.write('/run/systemd/system/x', '')
+    await web.write('/usr/local/bin/systemctl', '#!/bin/sh\necho a.service\n')
+    chmodSync(join(web.root, 'usr/local/bin/systemctl'), 0o755)
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ exit_code: '0' })
+    expect(result.error_message).toBeUndefined()
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(true)
+  })
+
+  test('killed while the rollback ran, which succeeded: it is not done a second time', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const row = world.order({ vmid: 101, snapshot: true, script: FAILING })
+    await world.called('pct rollback')
+    await first.stop('SIGKILL')
+    await expect
+      .poll(() => existsSync(join(world.state.folder, 'jobs', row.id, 'step-exit')), { timeout: 20_000 })
+      .toBe(true)
+    await web.write('/etc/since', 'written after it')
+    await using second = world.agent()
+    const result = await world.result(row)
+    expect(result, second.output).toMatchObject({ exit_code: '104', outcome: 'rolled_back' })
+    expect(existsSync(join(web.root, 'etc/changed'))).toBe(false)
+    expect(existsSync(join(web.root, 'etc/since'))).toBe(true)
+    expect(world.steps().filter((step) => step.startsWith('rollback'))).toHaveLength(1)
+    expect(web.guest().status).toBe('running')
   })
 })

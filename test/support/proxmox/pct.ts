@@ -5,6 +5,7 @@ import { Died, type Program } from './died.ts'
 import { attach, inside } from './inside.ts'
 import { configOf } from './pmxcfs.ts'
 import { reboot, shutdown, start, stop } from './power.ts'
+import { uptimeOf } from './pvesh.ts'
 import { deleteSnapshot, listSnapshots, rollback, snapshot } from './snapshots.ts'
 import { changeState, type Guest, readState } from './state.ts'
 
@@ -12,8 +13,9 @@ export type Command = (call: Program & Parsed & { vmid: number; guest: Guest }) 
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
-function status({ guest }: { guest: Guest }): number {
+function status({ guest, options }: { guest: Guest; options: Parsed['options'] }): number {
   print(`status: ${guest.status}`)
+  if (options.verbose === '1') print(`uptime: ${uptimeOf(guest)}\nvmid: ${guest.vmid}`)
   return 0
 }
 

@@ -9,7 +9,7 @@ type Handler = (found: { state: State; own: string; node: string; vmid: number }
 
 const GIB = 1024 ** 3
 const flag = (value: boolean): 0 | 1 => (value ? 1 : 0)
-const uptimeOf = ({ status, startedAt }: Guest): number =>
+export const uptimeOf = ({ status, startedAt }: Guest): number =>
   status === 'running' ? Math.max(0, Math.floor((Date.now() - startedAt) / 1000)) : 0
 
 /** Numbers since version 8, texts before. */
