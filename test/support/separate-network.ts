@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 
 const ADDRESS = { ours: '10.231.77.1', theirs: '10.231.77.2' }
 
@@ -19,6 +20,7 @@ export function separateNetwork(): SeparateNetwork {
   const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' })
   const inside = (...args: string[]) => ip('netns', 'exec', name, 'ip', ...args)
   const children = new Set<ReturnType<typeof spawn>>()
+  removeLeft(ip)
   ip('netns', 'add', name)
   ip('link', 'add', ours, 'type', 'veth', 'peer', 'name', theirs, 'netns', name)
   ip('addr', 'add', `${ADDRESS.ours}/24`, 'dev', ours)
@@ -45,4 +47,16 @@ export function separateNetwork(): SeparateNetwork {
       ip('netns', 'del', name)
     },
   }
+}
+
+/** What a test that was killed has left has the same addresses, and would be where the words go. */
+function removeLeft(ip: (...args: string[]) => string): void {
+  const listed = (...args: string[]) =>
+    JSON.parse(ip('-j', ...args) || '[]') as { name?: string; ifname?: string }[]
+  const isLeft = (text: string) => {
+    const pid = /^pb(?:test|o)(\d+)$/.exec(text)?.[1]
+    return pid !== undefined && !existsSync(`/proc/${pid}`)
+  }
+  for (const { ifname = '' } of listed('link')) if (isLeft(ifname)) ip('link', 'del', ifname)
+  for (const { name = '' } of listed('netns', 'list')) if (isLeft(name)) ip('netns', 'del', name)
 }
