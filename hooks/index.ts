@@ -17,6 +17,7 @@ import { expireOperations } from './jobs/expire-operations.ts'
 import { fireSchedules } from './jobs/fire-schedules.ts'
 import { followUp } from './jobs/follow-up.ts'
 import { forgetDeviceCodes } from './jobs/forget-device-codes.ts'
+import { forgetFleetRuns } from './jobs/forget-fleet-runs.ts'
 import { forgetExpiredOtps } from './jobs/forget-otps.ts'
 import { recheckStreams } from './jobs/recheck-streams.ts'
 import { settleReboots } from './jobs/settle-reboots.ts'
@@ -73,5 +74,6 @@ export const jobs: readonly Job[] = [
   trimChangeLog,
   forgetDeviceCodes,
   forgetExpiredOtps,
+  forgetFleetRuns,
   sweepFiles,
 ]
