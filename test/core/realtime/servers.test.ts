@@ -113,6 +113,9 @@ describe.for(MODES)('by %s', { timeout: 60_000 }, (mode) => {
       await hears(stream, `once-${at}`)
       waits.push(performance.now() - begin)
     }
+    // Only the server that holds the stream knows it.
+    const body = { clientId: stream.clientId, subscriptions: [TOPIC] }
+    expect((await a.call('POST', '/api/realtime', { token: fleet.user.token, body })).status).toBe(404)
     // The look that comes each second would make it half of one on average.
     waits.sort((one, other) => one - other)
     expect(waits[10]).toBeLessThan(150)
