@@ -4,23 +4,7 @@ import { homedir } from 'node:os'
 import { sleep } from './backoff.ts'
 import { AgentError } from './errors.ts'
 import { readSystem } from './facts.ts'
-
-/**
- * Stands between agent and script. It waits for a word on descriptor 3 before it starts the script: the agent first
- * writes down who runs, and if it dies before, the pipe closes and nothing starts. It outlives the SIGTERM meant
- * for the script (a trap that does something is reset in the child) to write the exit code.
- */
-const WRAPPER = `
-trap : TERM INT HUP
-umask 022
-exit_file=$1
-shift
-read -r go <&3 || exit 125
-[ "$go" = go ] || exit 125
-"$@" 3<&-
-code=$?
-echo "$code" 1<>"$exit_file.tmp" && mv "$exit_file.tmp" "$exit_file"
-`
+import { PIPED_WRAPPER, WRAPPER } from './wrapper.ts'
 
 /** A process as the kernel tells it apart from a later one with the same number. */
 export type ProcessId = { pid: number; startTime: string; bootId: string }
@@ -110,21 +94,27 @@ export type SpawnOptions = {
   path?: string
   /** What is in the two files stays. */
   append?: boolean
+  /** It gets pipes and never the two files, and of each so many bytes are kept; then its pipe is closed. */
+  keptBytes?: number
 }
 
 /**
- * Makes the process for a script, in its own session, with its output going straight into the two files. The
- * script itself waits for `go()`.
+ * Makes the process for a script, in its own session, with its output going straight into the two files, unless
+ * `keptBytes` says otherwise. The script itself waits for `go()`.
  */
 export const spawnScript = async (options: SpawnOptions): Promise<Spawned> => {
-  const { script, args, stdout, stderr, exit, path } = options
+  const { script, args, stdout, stderr, exit, path, keptBytes } = options
   if (path === undefined) chmodSync(script, 0o700)
   rmSync(exit, { force: true })
   // Written over, not anew, by the wrapper: the script may have filled the disk by then.
   writeFileSync(`${exit}.tmp`, '\n\n\n\n')
   const flag = options.append ? 'a' : 'w'
   const files = [openSync(stdout, flag, 0o600), openSync(stderr, flag, 0o600)] as const
-  const child = spawn('/bin/sh', ['-c', WRAPPER, 'patchbase-job', exit, script, ...args], {
+  const text =
+    keptBytes === undefined
+      ? [WRAPPER, 'patchbase-job', exit]
+      : [PIPED_WRAPPER, 'patchbase-job', exit, `${keptBytes}`]
+  const child = spawn('/bin/sh', ['-c', ...text, script, ...args], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', ...files, 'pipe'],

@@ -14,7 +14,7 @@ import { type ContainerOrder, NotRun, notRun, prepare } from './prepare.ts'
 import { endInside } from './script-end.ts'
 import { settleContainer } from './settle.ts'
 
-/** More output than the server takes; somebody in the container may have our descriptor. */
+/** More output than the server takes. */
 const OUTPUT_BYTES_MAX = 300 * 1024 * 1024
 const OUTPUT_LOOK_MS = 1_000
 
@@ -89,6 +89,7 @@ const runScript = async (
     .start({
       ...{ script: 'pct', args: launchArgs(part.vmid, part.folder, folder, command) },
       ...{ stdout, stderr, exit, path: pathOf(context), append: true },
+      keptBytes: OUTPUT_BYTES_MAX + 1,
     })
     .catch((error: unknown) => {
       throw notRun(`The script could not be started: ${reasonOf(error)}`)
@@ -107,7 +108,9 @@ const runScript = async (
     if (Math.max(...sizes) > OUTPUT_BYTES_MAX) halt.abort('flooded')
   }, OUTPUT_LOOK_MS)
   try {
-    const stop = async (_: Job, graceMs: number) => endInside(at, child.id, graceMs)
+    // What has its output closed does not end well, however long it is given.
+    const stop = async ({ stopping }: Job, graceMs: number) =>
+      endInside(at, child.id, stopping === 'flooded' ? context.timings.graceMs : graceMs)
     const ended = await watchScript(context, at.job, operation, { child, halt, stop })
     at.save({}, { stopping: ended.stopping })
   } finally {

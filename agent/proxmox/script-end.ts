@@ -20,7 +20,8 @@ export const endInside = async (at: ContainerJob, process: ProcessId, graceMs: n
   }
   await scripts.stop(process, HOST_GRACE_MS)
 }
-export const HOST_GRACE_MS = 2_000
+/** Longer than the wrapper waits for what still comes out of it. */
+export const HOST_GRACE_MS = 4_000
 
 /** Stops a script that has not ended, although nobody waits for it any more or pct was killed. */
 export const endLeft = async (at: ContainerJob): Promise<void> => {
@@ -37,7 +38,11 @@ export const endLeft = async (at: ContainerJob): Promise<void> => {
   }
   log.info('What is left of a script in a container is stopped.', { id, vmid: at.part.vmid })
   at.save({}, { stopping: stopping ?? 'interrupted' })
-  await endInside(at, process, mode === 'apply' ? timings.applyGraceMs : timings.graceMs)
+  await endInside(
+    at,
+    process,
+    mode === 'apply' && stopping !== 'flooded' ? timings.applyGraceMs : timings.graceMs,
+  )
 }
 
 /** Words: `begun`, where a script has begun there, and `main`, where it lives. `unknown` where it cannot be asked. */

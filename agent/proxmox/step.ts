@@ -45,7 +45,9 @@ const runOnce = async (at: ContainerJob, args: readonly string[], timeoutMs: num
   at.say(`$ pct ${shown}`)
   const path = pathOf(context)
   const streams = { stdout: output, stderr: output, exit, append: true }
-  const child = await scripts.start({ script: 'pct', args: [...args], path, ...streams })
+  // What runs in a container gets no descriptor of this host's.
+  const kept = args[0] === 'exec' ? { keptBytes: OUTPUT_BYTES_MAX } : {}
+  const child = await scripts.start({ script: 'pct', args: [...args], path, ...streams, ...kept })
   try {
     at.save({ step: child.id, stepName: args[0] })
   } catch (error) {

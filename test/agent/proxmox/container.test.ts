@@ -361,20 +361,6 @@ describe.skipIf(!isRoot)('in a container', { timeout: TWO_MINUTES }, () => {
     expect(await world.result(other)).toBeDefined()
   })
 
-  test('a flood of output ends the script', async () => {
-    await using world = await openWorld()
-    const web = await container(world)
-    await using agent = world.agent()
-    // What it gets is a descriptor of a file of the node.
-    const size = (megabytes: number) =>
-      `dd if=/dev/null of=/proc/self/fd/1 bs=1M seek=${megabytes} 2>/dev/null`
-    const script = `#!/bin/sh\ntrap '${size(0)}; exit 1' TERM\n${size(400)}\nsleep 60 & wait\n`
-    const result = await world.result(world.order({ vmid: 101, mode: 'dry-run', script }))
-    expect(result, agent.output).toMatchObject({ exit_code: '1' })
-    expect(agent.output).toContain('because=flooded')
-    expect(world.left(web.root)).toEqual([])
-  })
-
   test('cancelled before the script: nothing is run, and the container is as it was', async () => {
     await using world = await openWorld()
     const web = await container(world, { status: 'stopped' })
