@@ -6,18 +6,23 @@ import { AgentError, reasonOf } from '../errors.ts'
 export class PctError extends AgentError {
   override name = 'PctError'
   readonly lock: string | undefined
+  readonly #said: string
+  /** `said`: what of it are words of `pct` itself, and not of a container. */
   constructor(message: string, said = message) {
     super(message)
+    this.#said = said
     this.lock = lockIn(said)
   }
   /** The container is not what it is about: another's lock, a cluster that is not quorate, a command that hangs. */
   get mayPass() {
-    return this.lock !== undefined || PASSING.test(this.message)
+    return this.lock !== undefined || PASSING.test(this.#said) || OVERDUE.test(this.message)
   }
 }
 
 /** Without a quorum /etc/pve can be read only, and while its service starts nobody answers. */
-const PASSING = /no quorum|Permission denied|Connection refused|ipcc_send_rec|had not ended/i
+const PASSING = /no quorum|Permission denied|Connection refused|ipcc_send_rec/i
+/** Our own words, which are the first of a sentence. */
+const OVERDUE = /^pct (\w+ )?had not ended after/
 
 /** The name of the lock that a message of `pct` is about. */
 export const lockIn = (said: string): string | undefined => {
@@ -26,6 +31,9 @@ export const lockIn = (said: string): string | undefined => {
   // Another pct at work, which has the file and has not yet said why.
   return /can't lock file .*got timeout/.test(said) ? 'another command' : undefined
 }
+
+/** Of what `pct` has printed, its own words: those of `pct exec` may be the container's. */
+export const ofPct = (args: readonly string[], said: string): string => (args[0] === 'exec' ? '' : said)
 
 const ANSWER_BYTES_MAX = 256 * 1024
 
@@ -45,7 +53,7 @@ export const askPct = async (
     const limits = { timeoutMs, graceMs: 1_000, maxBytes: ANSWER_BYTES_MAX, path: pathOf(context) }
     return await capture('pct', args, limits)
   } catch (error) {
-    throw new PctError(reasonOf(error))
+    throw new PctError(reasonOf(error), ofPct(args, reasonOf(error)))
   }
 }
 

@@ -4,7 +4,7 @@ import { isSuccess } from '../verdict.ts'
 import { mayHaveChanged } from './changes.ts'
 import type { ContainerJob } from './container-job.ts'
 import { waitForHealth, waitUntilUp } from './health.ts'
-import { called, isRunning } from './pct.ts'
+import { called, isRunning, lockIn } from './pct.ts'
 import { dropSnapshot, pruneSnapshots } from './snapshot.ts'
 import { runStep } from './step.ts'
 import { trying } from './trying.ts'
@@ -41,7 +41,7 @@ export const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdi
   if (failure === undefined) at.save({ undone: true })
   const down = part.ran ? await trying(at, 'It could not be started again', () => startAgain(at)) : undefined
   if (failure !== undefined) {
-    const remedy = `By hand: pct rollback ${part.vmid} ${part.snapshot}`
+    const remedy = `By hand: ${unlockFirst(failure, part.vmid)}pct rollback ${part.vmid} ${part.snapshot}`
     return { ...base, message: [harm, failure, down, remedy].filter(Boolean).join(' ') }
   }
   await pruneSnapshots(at)
@@ -50,6 +50,10 @@ export const putRight = async (at: ContainerJob, judged: Verdict): Promise<Verdi
     .join(' ')
   return { ...base, outcome: 'rolled_back', message }
 }
+
+/** A snapshot or a rollback that died half-way leaves its lock, and nobody else takes that away. */
+export const unlockFirst = (failure: string, vmid: number): string =>
+  ['rollback', 'snapshot'].includes(lockIn(failure) ?? '') ? `pct unlock ${vmid}; ` : ''
 
 /** Of a run that was interrupted too long ago: how the container is now says nothing of the update. */
 const leaveAsItIs = async (at: ContainerJob, judged: Verdict, why: string): Promise<Verdict> => {

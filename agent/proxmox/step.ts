@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { sleep } from '../backoff.ts'
 import { tailOf } from './changes.ts'
 import type { ContainerJob } from './container-job.ts'
-import { PctError, pathOf } from './pct.ts'
+import { ofPct, PctError, pathOf } from './pct.ts'
 
 /** What is kept of the output of one command. */
 const OUTPUT_BYTES_MAX = 64 * 1024
@@ -74,7 +74,7 @@ const runOnce = async (at: ContainerJob, args: readonly string[], timeoutMs: num
   if (code === 0) return said
   throw new PctError(
     `pct ${args[0]} failed${code === undefined ? '' : ` with ${code}`}: ${lastLines(said)}`,
-    said,
+    ofPct(args, said),
   )
 }
 

@@ -6,7 +6,8 @@ import { mayHaveChanged } from '../../../agent/proxmox/changes.ts'
 import { declineOf } from '../../../agent/proxmox/health.ts'
 import { insideArgs, launchArgs } from '../../../agent/proxmox/inside.ts'
 import { parseInterpreter } from '../../../agent/proxmox/interpreter.ts'
-import { lockIn, PctError, parseLines } from '../../../agent/proxmox/pct.ts'
+import { lockIn, ofPct, PctError, parseLines } from '../../../agent/proxmox/pct.ts'
+import { unlockFirst } from '../../../agent/proxmox/put-right.ts'
 import { ourSnapshots, outdated, snapshotName } from '../../../agent/proxmox/snapshot.ts'
 import { stateFolder } from '../../support/agent-process.ts'
 
@@ -103,6 +104,17 @@ test('what may pass by itself', () => {
   ])
     expect(new PctError(said).mayPass, said).toBe(true)
   expect(new PctError("can't rollback, 'x' is not most recent snapshot on 'y'").mayPass).toBe(false)
+  // What a container says is no word of pct's.
+  for (const said of ['no quorum', 'CT is locked (backup)', 'pct had not ended after 1 ms.']) {
+    const error = new PctError(`pct exec failed with 1: ${said}`, ofPct(['exec', '101'], said))
+    expect([error.mayPass, error.lock], said).toEqual([false, undefined])
+  }
+  expect(new PctError('pct exec had not ended after 5 ms.', ofPct(['exec'], '')).mayPass).toBe(true)
+  expect(new PctError('pct start failed: no quorum', ofPct(['start'], 'no quorum')).mayPass).toBe(true)
+  expect(unlockFirst('The rollback failed: CT is locked (rollback)', 101)).toBe('pct unlock 101; ')
+  expect(unlockFirst('The rollback failed: CT is locked (snapshot)', 101)).toBe('pct unlock 101; ')
+  for (const lock of ['backup', 'snapshot-delete', 'migrate'])
+    expect(unlockFirst(`The rollback failed: CT is locked (${lock})`, 101)).toBe('')
   expect(parseLines('status: running\nname: a: b\n bad\n')).toEqual({ status: 'running', name: 'a: b' })
 })
 
