@@ -7,14 +7,20 @@ import { tailOf } from './changes.ts'
 import type { ContainerJob } from './container-job.ts'
 import { askInside } from './inside.ts'
 import { called, PctError } from './pct.ts'
-import { stopInside } from './stop-inside.ts'
+import { Left, stopInside } from './stop-inside.ts'
 
-/** Ends a script inside, and the process of this host that waits for it. */
-export const endInside = async (at: ContainerJob, process: ProcessId, graceMs: number): Promise<void> => {
+/** Ends a script inside, and the process of this host that waits for it. Throws `Left` where `leave` ends the wait. */
+export const endInside = async (
+  at: ContainerJob,
+  process: ProcessId,
+  graceMs: number,
+  leave?: AbortSignal,
+): Promise<void> => {
   const { scripts, log } = at.context
   try {
-    await stopInside(at, graceMs)
+    await stopInside(at, graceMs, leave)
   } catch (error) {
+    if (error instanceof Left) throw error
     at.say(`The script could not be stopped: ${reasonOf(error)}`)
     log.warn('A script in a container could not be stopped.', { id: at.job.id, reason: reasonOf(error) })
   }
@@ -42,6 +48,7 @@ export const endLeft = async (at: ContainerJob): Promise<void> => {
     at,
     process,
     mode === 'apply' && stopping !== 'flooded' ? timings.applyGraceMs : timings.graceMs,
+    at.halt,
   )
 }
 

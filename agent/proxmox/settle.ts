@@ -46,7 +46,8 @@ export const settleContainer = async (context: Context, begun: Job, isOwn = fals
   const verdict = await putRight(at, judged)
   const stopped = at.job.stopping && !at.part.undone
   const notes = [
-    stopped && (await trying(at, 'The script could not be ended in it', () => stopInside(at, HOST_GRACE_MS))),
+    stopped &&
+      (await trying(at, 'The script could not be ended in it', () => stopInside(at, HOST_GRACE_MS, at.halt))),
     await trying(at, 'What was pushed could not be removed', () => leave(at)),
     await trying(at, 'It could not be stopped again', () => stopAgain(at)),
   ].filter(Boolean)

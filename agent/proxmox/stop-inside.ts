@@ -7,11 +7,19 @@ import { isRunning, PctError } from './pct.ts'
 const REST_MS = 5_000
 const KILLS_MAX = 5
 
+/** The script has been told, and the next run of the agent sees to its end. */
+export class Left extends Error {}
+
 /**
  * Ends a run in its container, where signals of this host do not reach: SIGTERM to the script, which stops its own
  * children in order, and after `graceMs` SIGKILL to all that belongs to the run. Returns when nothing of it lives.
+ * Throws `Left` where `leave` ends the wait.
  */
-export const stopInside = async ({ context, part }: ContainerJob, graceMs: number): Promise<void> => {
+export const stopInside = async (
+  { context, part }: ContainerJob,
+  graceMs: number,
+  leave?: AbortSignal,
+): Promise<void> => {
   const { vmid, folder } = part
   const { containerPollMs } = context.timings
   const ask = (text: 'TERM' | 'KILL' | 'LEFT') => askInside(context, vmid, text, folder)
@@ -33,6 +41,7 @@ export const stopInside = async ({ context, part }: ContainerJob, graceMs: numbe
     if (lives !== 'main') endedAt ??= performance.now()
     if (endedAt !== undefined) killAt = Math.min(killAt, endedAt + REST_MS)
     told = true
-    await sleep(Math.min(containerPollMs, 500))
+    if (leave?.aborted) throw new Left('The agent is stopped while a script in a container comes to its end.')
+    await sleep(Math.min(containerPollMs, 500), leave)
   }
 }

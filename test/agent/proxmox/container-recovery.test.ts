@@ -95,6 +95,29 @@ describe.skipIf(!isRoot)('killed with SIGKILL', { timeout: FIVE_MINUTES }, () =>
     expect(world.left(web.root)).toEqual([])
   })
 
+  test('and asked to stop while such a script comes to its end: it goes, and the next run sees to it', async () => {
+    await using world = await openWorld()
+    const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
+    const first = world.agent()
+    const script =
+      '#!/bin/sh\ntrap "touch /etc/told" TERM\nuntil [ -e /etc/go ]; do sleep 0.1; done\necho whole\n'
+    const row = world.order({ vmid: 101, script })
+    await first.says(/The script runs/)
+    await first.stop('SIGKILL')
+    const second = world.agent({ applyGraceMs: 600_000 })
+    await expect.poll(() => existsSync(join(web.root, 'etc/told')), { timeout: 20_000 }).toBe(true)
+    const asked = performance.now()
+    expect(await second.stop(), second.output).toBe(0)
+    expect(performance.now() - asked).toBeLessThan(15_000)
+    expect(world.server.result(row.id)).toBeUndefined()
+    await using third = world.agent({ applyGraceMs: 600_000 })
+    await third.says(/What is left of a script/)
+    await web.write('/etc/go', '')
+    const result = await world.result(row)
+    expect(result, third.output).toMatchObject({ exit_code: '0', stdout_file: 'whole\n' })
+    expect(world.left(web.root)).toEqual([])
+  })
+
   test('while pct is at work, which then hangs: waited for, ended, and cleared up', async () => {
     await using world = await openWorld()
     const web = await world.cluster.container({ vmid: 101, node: 'pve1', family: 'none' })
