@@ -78,7 +78,7 @@ export const judge = async (at: ContainerJob): Promise<Verdict> => {
   const what = `pct exec ended with ${exitCode}: ${said}`
   // What it has said, a container that was started anew has forgotten.
   const spoke = tailOf(context.journal.path(job.id, 'stdout'), 1) !== ''
-  return spoke || state.includes('unknown')
+  return spoke || part.late !== undefined || state.includes('unknown')
     ? {
         status: 'failed',
         outcome: 'interrupted',
