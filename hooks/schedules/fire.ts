@@ -68,12 +68,13 @@ async function fireBatch(app: App, batch: Executor, recurring: Recurring, left: 
   })
   const made = await findAll(batch, makes, '"id" = any($1::text[])', [turns.map(({ id }) => id)])
   const known = new Set(made.map(({ id }) => id))
-  for (const { schedule, turn, id } of turns) {
-    const wanted = turn.due && !known.has(id) ? turn.due : undefined
-    const change = id ? { ...turn.change, last_status: `made ${id}` } : turn.change
-    if (!(await fireOne(app, batch, recurring, schedule, { id, due: wanted, change })))
-      left.push(schedule.record.id)
-  }
+  const firings = turns.map(({ schedule, turn, id }) => ({
+    ...{ schedule, id, due: known.has(id) ? undefined : turn.due },
+    change: id ? { ...turn.change, last_status: `made ${id}` } : turn.change,
+  }))
+  if (await fireTogether(app, batch, recurring, firings)) return rows.length
+  for (const firing of firings)
+    if (!(await fireOne(app, batch, recurring, firing))) left.push(firing.schedule.record.id)
   return rows.length
 }
 
@@ -90,24 +91,54 @@ function turnFor(app: App, schedule: Row, moment: Moment): Turn {
   }
 }
 
-type Firing = Turn & { id: string }
+type Firing = Turn & { schedule: Locked; id: string }
 
-/** False where it could be neither done nor written down. */
-async function fireOne(
+/**
+ * All of a batch, whose statements are then under way at the same time. False, and nothing has happened, where one of
+ * them could not be done: which of them is found one by one.
+ */
+async function fireTogether(
   app: App,
   batch: Executor,
-  { collection, fire }: Recurring,
-  schedule: Locked,
-  { id, due, change }: Firing,
+  recurring: Recurring,
+  firings: readonly Firing[],
 ): Promise<boolean> {
-  const { record } = schedule
-  const write = (part: Executor, what: Partial<Scheduled>) =>
-    amend(app, part, collection, schedule, what, systemCaller)
+  const hosts = firings.map(({ schedule }) => String(schedule.record.agent_id ?? ''))
   try {
     await app.attempt(batch, async (part) => {
-      if (due) await fire(app, part, id, record, due)
-      await write(part, change)
+      // In one order everywhere, so that two batches never wait for each other's agents.
+      await part.run('select 1 from "agents" where "id" = any($1::text[]) order by "id" for no key update', [
+        hosts,
+      ])
+      // To the end of each: what goes on after the first failure would do so outside of the attempt.
+      const results = await Promise.allSettled(firings.map((firing) => fireIn(app, part, recurring, firing)))
+      for (const result of results) if (result.status === 'rejected') throw result.reason
     })
+    return true
+  } catch (error) {
+    app.log.debug({ err: error, collection: recurring.collection.name }, 'A batch is fired one by one.')
+    return false
+  }
+}
+
+/** Makes what is due, and writes down what comes after. */
+async function fireIn(
+  app: App,
+  part: Executor,
+  { collection, fire }: Recurring,
+  { schedule, id, due, change }: Firing,
+): Promise<void> {
+  if (due) await fire(app, part, id, schedule.record, due)
+  await amend(app, part, collection, schedule, change, systemCaller)
+}
+
+/** False where it could be neither done nor written down. */
+async function fireOne(app: App, batch: Executor, recurring: Recurring, firing: Firing): Promise<boolean> {
+  const { collection } = recurring
+  const { schedule, change } = firing
+  const { record } = schedule
+  try {
+    await app.attempt(batch, (part) => fireIn(app, part, recurring, firing))
     return true
   } catch (error) {
     const log = app.log.child({ collection: collection.name, schedule: record.id })
@@ -116,8 +147,9 @@ async function fireOne(
       return false
     }
     if (!(error instanceof AppError)) log.error({ err: error }, 'A schedule failed.')
+    const after = { ...change, ...afterwards(record, error) }
     try {
-      await app.attempt(batch, (part) => write(part, { ...change, ...afterwards(record, error) }))
+      await app.attempt(batch, (part) => amend(app, part, collection, schedule, after, systemCaller))
       return true
     } catch (again) {
       log.error({ err: again }, 'What came of a schedule could not be written; the next scan tries again.')
