@@ -199,7 +199,10 @@ export function testInterruptions(): void {
     expect(code).toBe(102)
     expect(report.error).toContain(`locked by process ${child.pid} (bash)`)
     const waiting = host.patch(['--dry-run'])
-    child.stdin?.write('\n')
+    // More than once: bash may lose the line that comes in the moment its time to read is over.
+    const nudge = setInterval(() => child.stdin?.write('\n'), 100)
+    child.once('exit', () => clearInterval(nudge))
+    child.stdin?.once('error', () => clearInterval(nudge))
     expect((await waiting).report.updates_available).toBe(1)
   })
 
