@@ -18,6 +18,7 @@ export const fireSchedules: Job = {
     ]
     const failures: unknown[] = []
     for (const part of parts) await part().catch((error: unknown) => failures.push(error))
-    if (failures.length > 0) throw failures[0]
+    // All of them: one must not hide another.
+    if (failures.length > 0) throw new AggregateError(failures, 'Not everything that was due could be fired.')
   },
 }
