@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
 import { BadRequest, Forbidden } from '../../core/errors.ts'
-import { literal } from '../../core/filter/index.ts'
 import { actingAs, type Caller, callerFrom } from '../../core/records/actor.ts'
 import type { VisibleRecord } from '../../core/records/present.ts'
 import { withBody } from '../body/read.ts'
 import type { Env } from '../env.ts'
+import { everyPage } from '../every-page.ts'
 import { requireSignedIn } from '../guards.ts'
 import { productForm } from '../product-form.ts'
 
@@ -42,17 +42,8 @@ export function patches(app: App) {
     .get('/', async (c) => {
       const { id, agent_id, status } = c.req.query()
       if (id) return c.json(shown(await app.records.view(NAME, id, c.var.caller)))
-      const asked = Object.entries({ agent_id, status }).filter(([, value]) => value)
-      const filter = asked.map(([field, value]) => `${field} = ${literal(String(value))}`).join(' && ')
-      // By id: what is asked for meanwhile comes first, and moves the others to the page after.
-      const found = new Map<string, ReturnType<typeof shown>>()
-      for (let page = 1, pages = 1; page <= pages; page++) {
-        const query = { filter, sort: '-created', page: String(page), perPage: PER_PAGE }
-        const { items, totalPages } = await app.records.list(NAME, query, c.var.caller)
-        pages = totalPages
-        for (const record of items) found.set(record.id, summary(record))
-      }
-      return c.json([...found.values()])
+      const options = { asked: { agent_id, status }, perPage: PER_PAGE }
+      return c.json((await everyPage(app, NAME, options, c.var.caller)).map(summary))
     })
     .patch('/', (c) =>
       withBody(app, c, undefined, async ({ body }) => {

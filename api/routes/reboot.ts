@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import type { App } from '../../core/app.ts'
 import { Forbidden } from '../../core/errors.ts'
-import { literal } from '../../core/filter/index.ts'
 import { actingAs, callerFrom } from '../../core/records/actor.ts'
 import type { VisibleRecord } from '../../core/records/present.ts'
 import { withBody } from '../body/read.ts'
 import type { Env, RequestContext } from '../env.ts'
+import { everyPage } from '../every-page.ts'
 import { requireSignedIn } from '../guards.ts'
 import { productForm } from '../product-form.ts'
 
@@ -42,17 +42,9 @@ export function reboot(app: App) {
     )
     .get('/', async (c) => {
       const { agent_id, status } = c.req.query()
-      const asked = Object.entries({ agent_id, status }).filter(([, value]) => value)
-      const filter = asked.map(([field, value]) => `${field} = ${literal(String(value))}`).join(' && ')
-      // By id: what is asked for meanwhile comes first, and moves the others to the page after.
-      const found = new Map<string, ReturnType<typeof shown>>()
-      for (let page = 1, pages = 1; page <= pages; page++) {
-        const query = { filter, sort: '-created', page: String(page), perPage: PER_PAGE }
-        const { items, totalPages } = await app.records.list(NAME, query, c.var.caller)
-        pages = totalPages
-        for (const record of items) found.set(record.id, shown(record))
-      }
-      return c.json({ reboots: [...found.values()] })
+      const options = { asked: { agent_id, status }, perPage: PER_PAGE }
+      const reboots = await everyPage(app, NAME, options, c.var.caller)
+      return c.json({ reboots: reboots.map(shown) })
     })
     .get('/:id', async (c) => c.json(shown(await app.records.view(NAME, c.req.param('id'), c.var.caller))))
     .post('/:id/acknowledge', (c) => said(c, c.req.param('id'), 'acknowledge', 'reboot acknowledged'))
